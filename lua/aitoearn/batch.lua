@@ -1,0 +1,244 @@
+--- Many ids at once: a bounded number of workers, results as they come, bounded memory.
+--
+-- The consumer (whoever calls the iterator) takes items from the source and starts workers; a worker takes the next
+-- pending item by itself and pauses for good where too many results wait to be taken. So neither a long input nor a
+-- slow consumer makes anything grow.
+-- @module aitoearn.batch
+
+local check = require "aitoearn.check"
+local errors = require "aitoearn.error"
+local fetch = require "aitoearn.fetch"
+local task = require "aitoearn.task"
+
+local batch = {}
+
+-- Between two probes of a site that refuses connections, in seconds: from the first, doubled, to the longest.
+local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
+
+---@class aitoearn.Batch
+---@field source fun(now: number): any, number? the next item; nil and the seconds until there may be one; nil: the end
+---@field work fun(child: aitoearn.Call, item: any) what a worker does with an item; it calls `deliver`
+local Batch = {}
+Batch.__index = Batch
+
+local function queue()
+  return { first = 1, last = 0 }
+end
+
+local function push(q, value)
+  q.last = q.last + 1
+  q[q.last] = value
+end
+
+local function pop(q)
+  local value = q[q.first]
+  if value == nil then
+    return nil
+  end
+  q[q.first] = nil
+  q.first = q.first + 1
+  return value
+end
+
+local function length(q)
+  return q.last - q.first + 1
+end
+
+--- @tparam aitoearn.Call call the consumer's
+-- @tparam integer concurrency
+-- @tparam function source
+-- @tparam function work
+-- @treturn aitoearn.Batch
+function batch.new(call, concurrency, source, work)
+  local self = setmetatable({
+    call = call,
+    client = call.client,
+    concurrency = concurrency,
+    limit = 2 * concurrency, -- of what is pending, and of results that nobody took: so that workers seldom run dry
+    source = source,
+    work = work,
+    pending = queue(),
+    results = queue(),
+    children = {},
+    signals = {},
+    active = 0,
+  }, Batch)
+  call.batch = self
+  return self
+end
+
+--- Hands a result to the consumer.
+function Batch:deliver(id, record, err)
+  if self.closed then
+    return
+  end
+  push(self.results, { id, record, err })
+  self:wake()
+end
+
+--- Ends it with an error that a function of the caller's raised: the consumer raises it again.
+function Batch:raise(message)
+  self.raised = self.raised or message
+  self:close()
+end
+
+--- Lets those that wait for a result look again.
+function Batch:wake()
+  for signal in pairs(self.signals) do
+    signal:fire()
+  end
+end
+
+local function run_worker(self, child)
+  while not self.closed and length(self.results) < self.limit do
+    local item = pop(self.pending)
+    if item == nil then
+      break
+    end
+    self.work(child, item)
+  end
+  self.children[child] = nil
+  self.active = self.active - 1
+  self:wake()
+end
+
+local function start_worker(self)
+  local child = task.call(self.client)
+  self.children[child] = true
+  self.active = self.active + 1
+  self.client.host.spawn(run_worker, self, child)
+end
+
+--- Takes items from the source and starts workers for them.
+-- @treturn number|nil seconds until the source may have more
+local function fill(self)
+  local seconds
+  while not self.exhausted and length(self.pending) < self.limit do
+    local item
+    item, seconds = self.source(self.client.now())
+    if item == nil then
+      self.exhausted = seconds == nil
+      break
+    end
+    push(self.pending, item)
+    if self.active < self.concurrency then
+      start_worker(self)
+    end
+  end
+  while not self.closed and self.active < self.concurrency
+    and length(self.pending) > 0 and length(self.results) < self.limit do
+    start_worker(self)
+  end
+  return seconds
+end
+
+--- The next result.
+-- @treturn string|nil id; nil at the end
+-- @treturn table|nil record
+-- @treturn aitoearn.Error|nil
+function Batch:next()
+  local host = self.client.host
+  self.problem = host.problem and host.problem() -- the workers, in coroutines of their own, would see none
+  while not self.closed do
+    local seconds = fill(self)
+    local result = pop(self.results)
+    if result then
+      return result[1], result[2], result[3]
+    end
+    if self.exhausted and self.active == 0 then
+      break
+    end
+    local signal = self.client.engine:timer(seconds)
+    self.signals[signal] = true
+    self.call:await(signal)
+    self.signals[signal] = nil
+  end
+  if self.raised then
+    error(self.raised, 0)
+  end
+end
+
+--- Cancels what is in flight and forgets the rest.
+function Batch:close()
+  if self.closed then
+    return
+  end
+  self.closed = true
+  for child in pairs(self.children) do
+    child:cancel()
+  end
+  self:wake()
+end
+
+-- LuaJIT can spin for ever in a compiled `pairs` loop that a finalizer runs, and these two are run by one.
+if jit then
+  jit.off(Batch.close)
+  jit.off(Batch.wake)
+end
+
+--- When an id stops waiting for its site: an outage may last as long as a call's deadline, a wait as long as itself.
+local function patience(outage, opts)
+  return opts.ends_at or (outage and opts.deadline and outage.since + opts.deadline) or math.huge
+end
+
+--- Whether to hold an id back: its site asked for a pause, or refuses connections and somebody else is probing it.
+-- @treturn aitoearn.Error|nil why the id ends here
+local function admit(self, child, site, id, opts)
+  while not child:ended() do
+    local outage, now = self.outage, self.client.now()
+    local left = site:held(now)
+    local limit = patience(outage, opts)
+    if not left and not outage then
+      return nil
+    elseif not left and now >= limit then
+      return errors.new(outage.err, { site = site.name, server = outage.err.server, record_id = id, retryable = true })
+    elseif not left and not outage.prober then
+      outage.prober = child
+      child:sleep(outage.probe_delay)
+      outage.probe_delay = math.min(LONGEST_PROBE, outage.probe_delay * 2)
+      return nil
+    end
+    child:sleep(math.min(left or outage.probe_delay, math.max(limit - now, 0)))
+    if left and self.client.now() >= limit then
+      return nil -- fetch.record says what is to be said of a hold
+    end
+  end
+end
+
+--- Takes note of what a fetch tells about the site.
+-- @treturn boolean whether the id has to be asked again: connections are refused, and not for too long yet
+local function note_outage(self, child, err, opts)
+  local refused = err and err.kind == "connect" and opts.retry.max_attempts > 1
+  if not refused then
+    self.outage = nil
+    return false
+  end
+  local outage = self.outage or { since = self.client.now(), probe_delay = FIRST_PROBE }
+  self.outage, outage.err = outage, err
+  if outage.prober == child then
+    outage.prober = nil
+  end
+  return self.client.now() < patience(outage, opts)
+end
+
+--- Fetches one id of a batch. Time for which its site is held, or known to refuse connections, is not the id's.
+-- @treturn table|nil record
+-- @treturn aitoearn.Error|userdata as `fetch.record` returns it
+function Batch:fetch(child, site, id, opts)
+  if self.problem then
+    return nil, errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
+  end
+  local nothing_to_send = check.id_problem(id)
+  while true do
+    local err = not nothing_to_send and admit(self, child, site, id, opts)
+    if err then
+      return nil, err
+    end
+    local record, failure = fetch.record(child, site, id, opts, true)
+    if nothing_to_send or not note_outage(self, child, not record and failure, opts) or child:ended() then
+      return record, failure
+    end
+  end
+end
+
+return batch

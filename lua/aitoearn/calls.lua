@@ -1,0 +1,256 @@
+--- What the client's calls do. Each is prepared, where mistakes in the program raise, and then run, in the caller's
+-- own coroutine or in a task's.
+-- @module aitoearn.calls
+
+local batch = require "aitoearn.batch"
+local check = require "aitoearn.check"
+local errors = require "aitoearn.error"
+local fetch = require "aitoearn.fetch"
+local heap = require "aitoearn.heap"
+local locate = require "aitoearn.locate"
+local options = require "aitoearn.options"
+local wait = require "aitoearn.wait"
+
+local CONCURRENCY = 32
+
+-- `prepare.NAME(client, level, ...)` checks the arguments, blaming the caller `level` up, and returns a function that
+-- makes the call: `run(call)`.
+local calls = { prepare = {} }
+local prepare = calls.prepare
+
+local function site_of(self, name, level)
+  local site = self.sites[name]
+  if not site then
+    error(("site: %q is none of the client's sites"):format(name), level + 1)
+  end
+  return site
+end
+
+local function done(self, method, started, record_id, record, err)
+  if self.on_event then
+    self:emit { type = "done", method = method, record_id = record_id, elapsed = self.now() - started,
+      status = record and record.status, kind = err and err.kind, code = err and err.code,
+      site = err and err.site, attempts = err and #err.attempts }
+  end
+  return record, err
+end
+
+function prepare.get_record(self, level, id, opts)
+  local given = options.read_call(opts, self.defaults, nil, level + 1)
+  local site = site_of(self, given.site, level + 1)
+  return function(call)
+    local started = self.on_event and self.now()
+    self.calls = self.calls + 1
+    local record, err = fetch.record(call, site, id, given)
+    if record then
+      err = nil
+    end
+    return done(self, "get_record", started, id, record, err)
+  end
+end
+
+function prepare.locate(self, level, id, opts)
+  local given = options.read_call(opts, self.defaults, nil, level + 1)
+  return function(call)
+    local started = self.on_event and self.now()
+    self.calls = self.calls + 1
+    local record, extra = locate.record(call, id, given)
+    done(self, "locate", started, id, record, not record and extra or nil)
+    return record, extra
+  end
+end
+
+--- A function that yields one id after another.
+local function each(ids, level)
+  if type(ids) == "function" then
+    return ids
+  elseif type(ids) ~= "table" then
+    error("ids: array or iterator expected, got " .. type(ids), level + 1)
+  end
+  local i = 0
+  return function()
+    i = i + 1
+    return ids[i]
+  end
+end
+
+--- Each id once.
+local function unique(next_id)
+  local seen = {}
+  return function()
+    local id = next_id()
+    while id ~= nil and seen[id] do
+      id = next_id()
+    end
+    if id ~= nil then
+      seen[id] = true
+    end
+    return id
+  end
+end
+
+local batch_rules = { concurrency = { check = check.whole(1), default = CONCURRENCY } }
+local collect_rules = { concurrency = batch_rules.concurrency, on_record = { check = check.func } }
+
+local function record_batch(self, call, next_id, given, site)
+  local self_batch
+  self_batch = batch.new(call, given.concurrency, function()
+    return (next_id()) -- one value: a second one would be seconds
+  end, function(child, id)
+    self.calls = self.calls + 1
+    local record, err = self_batch:fetch(child, site, id, given)
+    if record then
+      err = nil
+    end
+    self_batch:deliver(id, record, err)
+  end)
+  return self_batch
+end
+
+--- Runs a batch to its end.
+-- @treturn table records by id
+-- @treturn table errors by id
+local function collect(self, call, running, ids, on_record)
+  local records, failures = {}, {}
+  local id, record, err = running:next() -- PUC Lua 5.1 cannot yield in a generic for
+  while id ~= nil do
+    records[id], failures[id] = record, err
+    if on_record then
+      self:run_hook(on_record, id, record, err)
+    end
+    id, record, err = running:next()
+  end
+  if call.cancelled and type(ids) == "table" then -- an iterator's rest was never asked for
+    for _, left in ipairs(ids) do
+      if not records[left] and not failures[left] then
+        failures[left] = errors.new({ kind = "cancelled", message = "the call was cancelled" }, { record_id = left })
+      end
+    end
+  end
+  return records, failures
+end
+
+function prepare.get_records(self, level, ids, opts)
+  local given = options.read_call(opts or {}, self.defaults, collect_rules, level + 1)
+  local site = site_of(self, given.site, level + 1)
+  local next_id = unique(each(ids, level + 1))
+  return function(call)
+    return collect(self, call, record_batch(self, call, next_id, given, site), ids, given.on_record)
+  end
+end
+
+local function read_goal(value)
+  if type(value) == "function" then
+    return function(record) -- a string of our own goals means "out of reach"; one of the caller's is true
+      return value(record) and true or nil
+    end
+  elseif type(value) == "string" and wait.goals[value] then
+    return wait.goals[value]
+  end
+  return nil, '"settled", "published", "link" or a function expected'
+end
+
+local wait_rules = {
+  goal = { check = read_goal, default = wait.goals.settled },
+  timeout = { check = check.seconds_or_false, default = 600 },
+  on_change = { check = check.func },
+  pace = { check = check.func },
+}
+local wait_all_rules = { concurrency = batch_rules.concurrency, on_record = collect_rules.on_record }
+for name, rule in pairs(wait_rules) do
+  wait_all_rules[name] = rule
+end
+
+local function read_wait(self, level, opts, rules)
+  local given = options.read_call(opts or {}, self.defaults, rules, level + 1)
+  given.attempt_timeout = self.defaults.timeout
+  return given, site_of(self, given.site, level + 1)
+end
+
+function prepare.wait(self, level, id, opts)
+  local given, site = read_wait(self, level + 1, opts, wait_rules)
+  return function(call)
+    local started = self.on_event and self.now()
+    local watch = wait.watch(self, site, id, given)
+    local function ask(look)
+      return fetch.record(call, site, id, look)
+    end
+    self.calls = self.calls + 1
+    local seconds, record, err, raised = watch:look(ask)
+    while seconds do
+      call:sleep(seconds)
+      seconds, record, err, raised = watch:look(ask)
+    end
+    if raised then
+      error(raised, 0)
+    end
+    return done(self, "wait", started, id, record, err)
+  end
+end
+
+--- The watches of a `wait_all`: those not looked at yet come from the input, the others from a heap by their time.
+local function wait_batch(self, call, next_id, given, site)
+  local due = heap.new()
+  local input_ended, unfinished, turn_of_due = false, 0, false
+  local running
+  local function source(now)
+    local is_due = due.count > 0 and (self.closed or due:first_due() <= now) -- after close all end at once
+    turn_of_due = is_due and not turn_of_due -- in turns, lest either keep the other waiting for ever
+    local id
+    if not (turn_of_due or input_ended) then
+      id = next_id() -- false is an id, if a bad one
+    end
+    if id ~= nil then
+      unfinished = unfinished + 1
+      return wait.watch(self, site, id, given)
+    end
+    input_ended = input_ended or not turn_of_due
+    if is_due then
+      return due:pop()
+    end
+    if due.count > 0 then
+      return nil, due:first_due() - now
+    end
+    return nil, unfinished > 0 and math.huge or nil
+  end
+  running = batch.new(call, given.concurrency, source, function(child, watch)
+    local seconds, record, err, raised = watch:look(function(look)
+      return running:fetch(child, site, watch.id, look)
+    end)
+    if raised then
+      running:raise(raised)
+    elseif seconds then
+      due:push(self.now() + seconds, watch)
+      running:wake()
+    else
+      unfinished = unfinished - 1
+      running:deliver(watch.id, record, err)
+    end
+  end)
+  return running
+end
+
+function prepare.wait_all(self, level, ids, opts)
+  local given, site = read_wait(self, level + 1, opts, wait_all_rules)
+  local next_id = unique(each(ids, level + 1))
+  return function(call)
+    return collect(self, call, wait_batch(self, call, next_id, given, site), ids, given.on_record)
+  end
+end
+
+
+--- A batch for `each_record`.
+-- @treturn aitoearn.Batch
+function calls.each_record(self, call, level, ids, opts)
+  local given = options.read_call(opts or {}, self.defaults, batch_rules, level + 1)
+  return record_batch(self, call, each(ids, level + 1), given, site_of(self, given.site, level + 1))
+end
+
+--- A batch for `wait_all`.
+-- @treturn aitoearn.Batch
+function calls.wait_all(self, call, level, ids, opts)
+  local given, site = read_wait(self, level + 1, opts, wait_all_rules)
+  return wait_batch(self, call, unique(each(ids, level + 1)), given, site)
+end
+
+return calls

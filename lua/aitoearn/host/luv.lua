@@ -1,0 +1,68 @@
+--- The host of libuv's loop: luv, and Neovim, where results arrive in the main loop and may use its API.
+-- @module aitoearn.host.luv
+
+local loop = require "aitoearn.host.loop"
+
+local luv = {}
+
+-- Milliseconds between two looks where the engine has no descriptor.
+local INTERVAL = 2
+
+-- Neovim runs libuv's callbacks where its API must not be called.
+local schedule = vim and vim.schedule
+
+local function report(message)
+  if schedule then
+    schedule(function()
+      vim.notify("aitoearn: " .. message, vim.log.levels.ERROR)
+    end)
+  else
+    io.stderr:write("aitoearn: ", message, "\n")
+  end
+end
+
+--- @tparam userdata engine
+-- @treturn table host
+function luv.new(engine)
+  local uv = vim and (vim.uv or vim.loop) or require "luv"
+  local handle, begin
+
+  local function watch(fd, step)
+    local function on_readable()
+      if not schedule then
+        step()
+      elseif engine:poll(0) > 0 then
+        local current = handle
+        current:stop() -- it stays readable until the results are handed out
+        schedule(function()
+          step()
+          if handle == current then
+            begin()
+          end
+        end)
+      end
+    end
+    handle = fd and uv.new_poll(fd) or uv.new_timer()
+    function begin()
+      if fd then
+        handle:start("r", on_readable)
+      else
+        handle:start(INTERVAL, INTERVAL, on_readable)
+      end
+    end
+    begin()
+  end
+
+  local host = loop.new(engine, {
+    watch = watch,
+    unwatch = function()
+      handle:close() -- at once: the number of a closed descriptor is soon another's
+      handle = nil
+    end,
+    report = report,
+  })
+  host.name = "luv"
+  return host
+end
+
+return luv

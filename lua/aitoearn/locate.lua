@@ -1,0 +1,63 @@
+--- Finding out on which of a client's sites a record lives. Sites are no replicas: each is asked with its own key.
+-- @module aitoearn.locate
+
+local core = require "aitoearn.core"
+local fetch = require "aitoearn.fetch"
+
+local locate = {}
+
+local REMEMBERED_IDS = 10000
+
+--- What a client remembers of where ids live: the last 10,000.
+-- @treturn table
+function locate.memory()
+  return { ring = {}, at = 0, sites = {} }
+end
+
+local function remember(homes, id, site)
+  if not homes.sites[id] then
+    homes.at = homes.at % REMEMBERED_IDS + 1
+    local oldest = homes.ring[homes.at]
+    if oldest then
+      homes.sites[oldest] = nil
+    end
+    homes.ring[homes.at] = id
+  end
+  homes.sites[id] = site
+end
+
+local function sites_to_ask(client, id)
+  local home = client.homes.sites[id]
+  local list = { home }
+  for _, site in ipairs(client.site_list) do
+    if site ~= home then
+      list[#list + 1] = site
+    end
+  end
+  return list
+end
+
+--- Asks one site after the other.
+-- @tparam aitoearn.Call call
+-- @tparam string id
+-- @tparam table opts as for `fetch.record`
+-- @treturn table|nil record
+-- @treturn string|aitoearn.Error the site's name; not found only where every site said so, else the first other error
+function locate.record(call, id, opts)
+  local client = call.client
+  local not_found, other
+  for _, site in ipairs(sites_to_ask(client, id)) do
+    local record, err = fetch.record(call, site, id, opts)
+    if record then
+      remember(client.homes, id, site)
+      return record, site.name
+    elseif err.code == core.code.PUBLISH_RECORD_NOT_FOUND then
+      not_found = not_found or err
+    else
+      other = other or err
+    end
+  end
+  return nil, other or not_found
+end
+
+return locate

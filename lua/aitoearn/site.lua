@@ -1,0 +1,226 @@
+--- A site: one key, one or more endpoints that serve the same records, their health, and the site's hold.
+-- Pure: the time comes in as an argument, in seconds on one monotonic clock.
+--
+-- An endpoint is in service until it is ejected, and again once a request to it has succeeded. That its ejection has
+-- run out only means that it may be probed. At least one endpoint is in service at any time: the last one in service
+-- is never ejected, even where the ejections of all others have run out, since nobody knows whether those work.
+-- @module aitoearn.site
+
+local M = {}
+
+-- Failures in a row that eject an endpoint.
+local FAILURES = 3
+-- The first ejection, doubled by each further one, and the longest, in seconds.
+local FIRST_EJECTION = 5
+local LONGEST_EJECTION = 60
+
+-- One base URL and what is known of its health.
+---@class aitoearn.Endpoint
+---@field url string base URL
+---@field index integer its place in the listed order
+---@field failures integer in a row
+---@field ejections integer without a success in between
+---@field ejected_until number? the end of the ejection; nil while the endpoint is in service
+---@field probing boolean whether somebody is finding out if it is back
+
+-- One endpoint's row in the statistics.
+---@class aitoearn.EndpointHealth
+---@field server string base URL
+---@field state "ok"|"ejected"|"probing"
+---@field failures integer in a row
+---@field retry_in number? seconds until it may be probed, while it is ejected
+
+-- The site itself.
+---@class aitoearn.Site
+---@field name string
+---@field api_key string|fun():string
+---@field endpoints aitoearn.Endpoint[]
+---@field budget aitoearn.RetryBudget? for whoever sends the requests: this module does not look at it
+---@field interval number? seconds between two requests at least
+---@field private hold_until number?
+---@field private hold_failure aitoearn.Failure?
+local Site = {}
+Site.__index = Site
+
+--- Shows where the site is, never its key.
+function Site:__tostring()
+  local urls = {}
+  for i, endpoint in ipairs(self.endpoints) do
+    urls[i] = endpoint.url
+  end
+  return ("aitoearn.site %s (%s)"):format(tostring(self.name), table.concat(urls, ", "))
+end
+
+--- Makes a site.
+---@param name string
+---@param urls string[] base URLs that serve the same site, the preferred one first
+---@param api_key string|fun():string
+---@return aitoearn.Site
+function M.new(name, urls, api_key)
+  local endpoints = {}
+  for i, url in ipairs(urls) do
+    endpoints[i] = { url = url, index = i, failures = 0, ejections = 0, ejected_until = nil, probing = false }
+  end
+  return setmetatable({ name = name, api_key = api_key, endpoints = endpoints, returned = {} }, Site)
+end
+
+local function is_usable(endpoint, now)
+  local out = endpoint.ejected_until
+  return not out or (now >= out and not endpoint.probing)
+end
+
+-- Whoever is given an endpoint that is not in service probes it.
+local function hand_out(endpoint)
+  endpoint.probing = endpoint.ejected_until ~= nil
+  return endpoint, endpoint.probing
+end
+
+--- The endpoint to ask: the first usable one in the listed order.
+-- One whose ejection has run out is offered to one caller, who must `report` or `release` it.
+---@param now number seconds
+---@param avoid aitoearn.Endpoint? the one that just failed: taken only where nothing else is usable
+---@return aitoearn.Endpoint
+---@return boolean probe whether this caller is the one who probes it
+function Site:choose(now, avoid)
+  for _, endpoint in ipairs(self.endpoints) do
+    if endpoint ~= avoid and is_usable(endpoint, now) then return hand_out(endpoint) end
+  end
+  -- One endpoint is always in service, and it was none of the others.
+  return hand_out(avoid)
+end
+
+--- Whether a retry could use another endpoint now.
+---@param endpoint aitoearn.Endpoint the one that just failed
+---@param now number seconds
+---@return boolean
+function Site:has_other(endpoint, now)
+  for _, other in ipairs(self.endpoints) do
+    if other ~= endpoint and is_usable(other, now) then return true end
+  end
+  return false
+end
+
+local function other_in_service(self, endpoint)
+  for _, other in ipairs(self.endpoints) do
+    if other ~= endpoint and not other.ejected_until then return true end
+  end
+  return false
+end
+
+local function succeed(endpoint)
+  local was_out = endpoint.ejected_until ~= nil
+  endpoint.failures, endpoint.ejections = 0, 0
+  endpoint.ejected_until, endpoint.probing = nil, false
+  return was_out and "restore" or nil
+end
+
+--- Takes note of how an attempt ended for its endpoint.
+-- Three failures in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe
+-- ejects it again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
+---@param endpoint aitoearn.Endpoint
+---@param now number seconds
+---@param healthy boolean
+---@return "eject"|"restore"|nil event
+---@return number? seconds how long it is ejected for
+function Site:report(endpoint, now, healthy)
+  if healthy then return succeed(endpoint) end
+  endpoint.failures = endpoint.failures + 1
+  local was_probe = endpoint.probing
+  endpoint.probing = false
+  if endpoint.ejected_until and not was_probe then return nil end
+  if not was_probe and (endpoint.failures < FAILURES or not other_in_service(self, endpoint)) then return nil end
+  local seconds = math.min(LONGEST_EJECTION, FIRST_EJECTION * 2 ^ endpoint.ejections)
+  endpoint.ejections = endpoint.ejections + 1
+  endpoint.ejected_until = now + seconds
+  return "eject", seconds
+end
+
+--- Gives a probe back: the attempt ended without an outcome, because it was cancelled.
+-- For an endpoint that is not being probed this does nothing.
+---@param endpoint aitoearn.Endpoint
+function Site.release(_, endpoint)
+  endpoint.probing = false
+end
+
+--- Nobody asks this site before a time, because it answered so (429). Of two times the later one holds.
+---@param until_time number seconds
+---@param failure aitoearn.Failure what named the time; handed to whoever cannot wait that long
+function Site:hold(until_time, failure)
+  if self.hold_until and self.hold_until >= until_time then return end
+  self.hold_until, self.hold_failure = until_time, failure
+end
+
+-- The earliest turn that was given back and has not passed; forgets those that have.
+local function earliest(returned, now)
+  local first
+  for turn in pairs(returned) do
+    if turn < now then
+      returned[turn] = nil
+    elseif not first or turn < first then
+      first = turn
+    end
+  end
+  return first
+end
+
+--- Takes the next turn under `interval`, the seconds between two requests that the option `max_rate` leaves.
+-- Turns are given out in the order in which they are asked for.
+---@param now number seconds
+---@param latest number? a turn after that time is of no use, and is not taken
+---@return number? seconds until the turn; nil where it would come after `latest`
+---@return number? turn to give back where it is not used
+function Site:turn(now, latest)
+  if not self.interval then return 0 end
+  local returned = earliest(self.returned, now)
+  local turn = returned or math.max(now, self.next_turn or now)
+  if latest and turn > latest then return nil end
+  if returned then
+    self.returned[returned] = nil
+  else
+    self.next_turn = turn + self.interval
+  end
+  return turn - now, turn
+end
+
+--- Gives a turn back that was not used: its caller was cancelled.
+---@param turn number? as `turn` told it
+function Site:return_turn(turn)
+  if turn then self.returned[turn] = true end
+end
+
+--- How long the site is still held.
+---@param now number seconds
+---@return number? seconds_left nil where it is not held
+---@return aitoearn.Failure? failure
+function Site:held(now)
+  if not self.hold_until then return nil end
+  if self.hold_until <= now then
+    self.hold_until, self.hold_failure = nil, nil
+    return nil
+  end
+  return self.hold_until - now, self.hold_failure
+end
+
+local function health_of(endpoint, now)
+  local out = endpoint.ejected_until
+  local row = { server = endpoint.url, failures = endpoint.failures, state = "ok" }
+  if endpoint.probing then
+    row.state = "probing"
+  elseif out then
+    row.state, row.retry_in = "ejected", math.max(0, out - now)
+  end
+  return row
+end
+
+--- The endpoints' health, in the listed order.
+---@param now number seconds
+---@return aitoearn.EndpointHealth[]
+function Site:health(now)
+  local rows = {}
+  for i, endpoint in ipairs(self.endpoints) do
+    rows[i] = health_of(endpoint, now)
+  end
+  return rows
+end
+
+return M

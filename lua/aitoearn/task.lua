@@ -1,0 +1,254 @@
+--- Calls, and coroutines that make them: what `client:start` and batches run on.
+-- @module aitoearn.task
+
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
+local task = {}
+
+-- PUC Lua 5.1 cannot yield across pcall; LuaJIT and later ones can.
+local pcall_yields = _VERSION ~= "Lua 5.1" or jit ~= nil
+
+-- The coroutines that take pcall's place there; what they wait for is awaited by whoever resumes them.
+local protected = setmetatable({}, { __mode = "k" })
+
+local function is_protected()
+  local co = not pcall_yields and coroutine.running()
+  return co and protected[co]
+end
+
+-- One call of the client's, from its start to its end: what it waits for right now, so that it can be cancelled
+-- there.
+---@class aitoearn.Call
+---@field client table
+---@field waiting userdata? the transfer or timer it waits for
+---@field cancelled boolean?
+---@field batch aitoearn.Batch? the one whose consumer it is
+local Call = {}
+Call.__index = Call
+
+--- @treturn aitoearn.Call
+function task.call(client)
+  return setmetatable({ client = client }, Call)
+end
+
+--- Waits until a transfer is done. That of a cancelled call is so at once.
+function Call:await(transfer)
+  if self.cancelled then
+    transfer:cancel()
+  end
+  self.waiting = transfer
+  if is_protected() then
+    coroutine.yield(transfer)
+  else
+    self.client.host.await(transfer, self.client.engine, self)
+  end
+  self.waiting = nil
+end
+
+--- Sleeps.
+-- @tparam number seconds
+-- @treturn nil|string "cancelled" or "closed" where the call has to end instead
+function Call:sleep(seconds)
+  local host, ended = self.client.host, self:ended()
+  if ended then
+    return ended
+  end
+  if host.sleep and not is_protected() then
+    host.sleep(seconds)
+    return self:ended()
+  end
+  local timer = self.client.engine:timer(seconds)
+  self:await(timer)
+  return timer:ending()
+end
+
+--- @treturn nil|string why the call has to end
+function Call:ended()
+  return self.cancelled and "cancelled" or self.client.closed and "closed" or nil
+end
+
+function Call:cancel()
+  self.cancelled = true
+  if self.batch then
+    self.batch:close()
+  end
+  if self.turn then
+    self.site:return_turn(self.turn)
+    self.turn = nil
+  end
+  if self.waiting then
+    self.waiting:cancel()
+  end
+end
+
+--- For a host that finds out that whoever made the call will never run again: gives back what it holds.
+function Call:abandon()
+  self:cancel()
+  if self.release then
+    self.release()
+  end
+end
+
+-- A set of coroutines over one engine.
+---@class aitoearn.Scheduler
+---@field waiting table<userdata, thread> who waits for which transfer
+---@field threads table<thread, boolean> the coroutines it made
+local Scheduler = {}
+Scheduler.__index = Scheduler
+
+--- @tparam userdata engine
+-- @tparam function report gets the message of an error that nobody can catch
+function task.scheduler(engine, report)
+  return setmetatable({ engine = engine, report = report, waiting = {}, threads = {} }, Scheduler)
+end
+
+--- Runs a coroutine up to its next wait, or its end.
+function Scheduler:resume(co, ...)
+  if coroutine.status(co) == "dead" then -- it could not yield, and has ended by that
+    return
+  end
+  local ok, message = coroutine.resume(co, ...)
+  if not ok then
+    self.report(debug.traceback(co, tostring(message)))
+  end
+  if coroutine.status(co) == "dead" then
+    self.threads[co] = nil
+  end
+end
+
+--- @treturn thread
+function Scheduler:spawn(fn, ...)
+  local co = coroutine.create(fn)
+  self.threads[co] = true
+  self:resume(co, ...)
+  return co
+end
+
+--- The running coroutine, if it is one of ours.
+function Scheduler:current()
+  local co = coroutine.running()
+  return co and self.threads[co] and co
+end
+
+--- Waits for a transfer: a coroutine of ours yields, anybody else moves everything on until it is done.
+function Scheduler:await(transfer)
+  local co = self:current()
+  if co then
+    self.waiting[transfer] = co
+    repeat -- what a hook tried to wait for in vain may resume it meanwhile
+      coroutine.yield()
+    until not self.waiting[transfer]
+    return
+  end
+  while not transfer:is_done() do
+    self:step(-1)
+  end
+end
+
+--- Polls the engine once and wakes whoever waited for what is done.
+-- @tparam number ms how long to wait for something, milliseconds; −1: no limit
+function Scheduler:step(ms)
+  local engine = self.engine
+  if engine:poll(ms) == 0 then
+    return
+  end
+  local transfer = engine:next()
+  while transfer do
+    local co = self.waiting[transfer]
+    if co then
+      self.waiting[transfer] = nil
+      self:resume(co)
+    end
+    transfer = engine:next()
+  end
+end
+
+-- One method that runs by itself: what `client:start` returns.
+---@class aitoearn.Task
+local Task = {}
+Task.__index = Task
+
+local function finish(self, ok, ...)
+  if ok then
+    self.results = { n = select("#", ...), ... }
+  else
+    self.results, self.failure = { n = 0 }, tostring((...))
+  end
+  local client = self.call.client
+  client.running = client.running - 1
+  for _, hook in ipairs(self.hooks) do
+    client:run_hook(hook, unpack(self.results, 1, self.results.n))
+  end
+end
+
+--- Does what `finish(self, pcall(run, self.call))` would, in PUC Lua 5.1.
+local function run_protected(self, run)
+  local host, engine = self.call.client.host, self.call.client.engine
+  local threads, co = host.threads or {}, coroutine.create(run)
+  protected[co], threads[co] = true, true
+  local function go_on(ok, ...)
+    if coroutine.status(co) == "dead" then
+      threads[co] = nil
+      return finish(self, ok, ...)
+    end
+    host.await((...), engine)
+    return go_on(coroutine.resume(co))
+  end
+  return go_on(coroutine.resume(co, self.call))
+end
+
+--- Runs `run(call)` as a task of the client's.
+-- @treturn aitoearn.Task
+function task.start(client, run)
+  local self = setmetatable({ call = task.call(client), hooks = {} }, Task)
+  client.running = client.running + 1
+  client.host.spawn(function()
+    if pcall_yields then
+      finish(self, pcall(run, self.call))
+    else
+      run_protected(self, run)
+    end
+  end)
+  return self
+end
+
+--- @treturn boolean whether it has ended
+function Task:done()
+  return self.results ~= nil
+end
+
+--- What the method returns; nothing while it runs. An error that a function of the caller's raised in it (a goal, a
+-- pace) is raised again here.
+function Task:result()
+  if self.failure then
+    error(self.failure, 2)
+  end
+  if self.results then
+    return unpack(self.results, 1, self.results.n)
+  end
+end
+
+--- Ends it at once, with `err.kind == "cancelled"`, whatever it is doing. Harmless on one that is done.
+function Task:cancel()
+  if not self.results then
+    self.call:cancel()
+  end
+end
+
+--- Calls `hook` with what the method returned, at once where the task is done. It must not yield; an error in it is
+-- reported and stops nothing else.
+-- @tparam function hook
+-- @treturn aitoearn.Task
+function Task:on_done(hook)
+  if type(hook) ~= "function" then
+    error("on_done: function expected, got " .. type(hook), 2)
+  end
+  if self.results then
+    self.call.client:run_hook(hook, unpack(self.results, 1, self.results.n))
+  else
+    self.hooks[#self.hooks + 1] = hook
+  end
+  return self
+end
+
+return task

@@ -1,0 +1,180 @@
+---@meta
+--- What an editor has to know about the C part, records, errors and options (LuaCATS). Nothing loads this file.
+
+---@alias aitoearn.ErrorKind
+---| "argument"  # an id that cannot be one, a phase that cannot wait: nothing was sent
+---| "dns"
+---| "connect"
+---| "tls"
+---| "timeout"   # an attempt, the deadline, or a wait
+---| "transport" # reset, truncated, not HTTP at all
+---| "http"      # a status outside 2xx and no envelope in the body
+---| "api"       # an envelope with a code other than 0, whatever the HTTP status
+---| "protocol"  # 2xx but not an envelope, or not a valid record, or over a limit
+---| "goal"      # a wait's goal cannot be reached any more
+---| "cancelled"
+---| "closed"
+
+---@alias aitoearn.AccountType
+---| "douyin"|"xhs"|"wxSph"|"KWAI"|"youtube"|"wxGzh"|"bilibili"|"twitter"|"tiktok"|"facebook"|"instagram"|"threads"
+---| "pinterest"|"linkedin"|"google_business"|string
+---@alias aitoearn.RecordType "video"|"article"|string
+---@alias aitoearn.LinkStatus "pending"|"ready"|"failed"|string
+---@alias aitoearn.Source "publish"|"task_link"|"offline_qr"|"btl"|"web"|"api"|"internal"|"mcp"|string
+
+---Why publishing failed, in the platform's words.
+---@class aitoearn.ErrorData
+---@field type string auth, permission, rate_limit, quota, validation, media_unavailable, … (the list grows)
+---@field code string
+---@field message string
+
+---A publish record (ChannelPublishRecordVo): the API's own field names. Absent and null fields are nil; fields that a
+---newer server adds are kept.
+---@class aitoearn.Record
+---@field id string
+---@field accountType aitoearn.AccountType
+---@field type aitoearn.RecordType
+---@field status integer one of `aitoearn.status`, or a newer one
+---@field publishTime string ISO 8601, UTC
+---@field flowId string?
+---@field taskId string?
+---@field userTaskId string?
+---@field accountId string?
+---@field title string?
+---@field desc string?
+---@field platformWorkId string?
+---@field workLink string?
+---@field linkStatus aitoearn.LinkStatus?
+---@field linkError string? "" means none
+---@field linkMeta table? free-form; nulls in it are `cjson.null`
+---@field videoUrl string?
+---@field coverUrl string?
+---@field imgUrlList string[]?
+---@field source aitoearn.Source?
+---@field errorMsg string? "" means none
+---@field errorData aitoearn.ErrorData?
+---@field createdAt string? ISO 8601, UTC
+---@field updatedAt string? ISO 8601, UTC
+---@field is_final fun(self: aitoearn.Record): boolean nothing moves it on any more
+---@field is_live fun(self: aitoearn.Record): boolean it can be seen on its platform
+---@field needs_action fun(self: aitoearn.Record): boolean a person must confirm it
+---@field has_link fun(self: aitoearn.Record): boolean there is a link to use
+---@field is_stalled fun(self: aitoearn.Record, now?: number): boolean publishing seems to hang
+---@field will_retry fun(self: aitoearn.Record): boolean the server will try again by itself
+---@field status_name fun(self: aitoearn.Record): string
+---@field published_at fun(self: aitoearn.Record): number? Unix seconds
+---@field created_at fun(self: aitoearn.Record): number? Unix seconds
+---@field updated_at fun(self: aitoearn.Record): number? Unix seconds
+
+---One attempt of a call that failed.
+---@class aitoearn.Attempt
+---@field server string base URL
+---@field kind aitoearn.ErrorKind
+---@field code integer?
+---@field http_status integer?
+---@field elapsed number seconds
+
+---What went wrong. `tostring` makes one line of it. The API key is nowhere in it.
+---@class aitoearn.Error
+---@field kind aitoearn.ErrorKind
+---@field message string
+---@field code integer? the platform's business code, for kind `api`
+---@field name string? the platform's name of the code
+---@field http_status integer?
+---@field request_id string? the server's, else the one that was sent
+---@field server string? base URL
+---@field site string?
+---@field record_id string?
+---@field retryable boolean the same call may succeed later
+---@field retry_at number? Unix seconds: when the server said that it may
+---@field body string? its first 512 bytes, for `http` and `protocol`
+---@field attempts aitoearn.Attempt[]
+---@field hint string? one sentence
+---@field record aitoearn.Record? the last good one, where a wait ended
+
+---@class aitoearn.RetryOptions
+---@field max_attempts integer? 3, the first one included
+---@field base number? 0.25 s: the longest first backoff
+---@field max_delay number? 10 s: the longest backoff of all
+
+---@class aitoearn.SiteOptions
+---@field server string|string[]|nil may be left out for `cn` and `intl`
+---@field api_key string|fun(): string
+
+---@class aitoearn.Options
+---@field server string|string[]|nil "cn" (default), "intl", a base URL, or base URLs that serve the same site
+---@field api_key string|fun():string|nil default: the environment's AITOEARN_API_KEY
+---@field sites table<string, aitoearn.SiteOptions>? instead of `server` and `api_key`
+---@field site string? the default one of `sites`
+---@field connect_timeout number|false|nil 5 s
+---@field timeout number|false|nil 15 s, for one attempt
+---@field deadline number|false|nil 60 s, for the whole call
+---@field retry aitoearn.RetryOptions|false|nil
+---@field max_connections integer? 8 per endpoint
+---@field max_response_bytes integer? 8 MiB, after decompression
+---@field max_rate number? requests per second and site
+---@field ca_file string? PEM
+---@field proxy string? default: the environment's
+---@field user_agent string?
+---@field accept_language string?
+---@field allow_http boolean? let `http://` go to other hosts than this one
+---@field on_event fun(event: table)?
+---@field host string|table|fun(engine: aitoearn.Engine): table|nil how to wait; default: what is detected
+
+---@class aitoearn.CallOptions
+---@field site string?
+---@field timeout number|false|nil
+---@field deadline number|false|nil
+---@field retry aitoearn.RetryOptions|false|nil
+---@field request_id string?
+
+---@class aitoearn.BatchOptions: aitoearn.CallOptions
+---@field concurrency integer? 32
+---@field on_record fun(id: string, record: aitoearn.Record?, err: aitoearn.Error?)? not for `each_record`
+
+---@class aitoearn.WaitOptions
+---@field goal "settled"|"published"|"link"|fun(record: aitoearn.Record): boolean?|nil
+---@field timeout number|false|nil 600 s for the whole wait
+---@field deadline number|false|nil for each look
+---@field on_change fun(record: aitoearn.Record, previous: aitoearn.Record?, id: string)?
+---@field pace fun(record: aitoearn.Record, previous: aitoearn.Record?): number seconds until the next look
+---@field concurrency integer? 32, for `wait_all`
+---@field site string?
+---@field retry aitoearn.RetryOptions|false|nil
+---@field request_id string?
+
+---@class aitoearn.Stats
+---@field calls integer
+---@field attempts integer
+---@field retries integer
+---@field bytes integer received, headers included
+---@field connections integer opened
+---@field in_flight integer
+---@field tasks integer that still run
+---@field sites table<string, {endpoints: aitoearn.EndpointHealth[], held_for: number?, retry_budget: number}>
+
+---One GET, or a timer. From the C part.
+---@class aitoearn.Transfer
+---@field is_done fun(self: aitoearn.Transfer): boolean
+---@field result fun(self: aitoearn.Transfer): aitoearn.Record?, aitoearn.Failure? reads the result, once
+---@field cancel fun(self: aitoearn.Transfer) ends it at once
+---@field fire fun(self: aitoearn.Transfer) ends a timer
+---@field ending fun(self: aitoearn.Transfer): string? "cancelled", "closed", "timeout"
+---@field started_at fun(self: aitoearn.Transfer): number?
+---@field elapsed fun(self: aitoearn.Transfer): number
+---@field date fun(self: aitoearn.Transfer): number?
+---@field request_id fun(self: aitoearn.Transfer): string
+
+---A client's transfers. From the C part.
+---@class aitoearn.Engine
+---@field get fun(self: aitoearn.Engine, origin: integer, url: string, api_key: string, ...): aitoearn.Transfer
+---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
+---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
+---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done
+---@field getfd fun(self: aitoearn.Engine): integer? readable whenever `poll` has work
+---@field pollfd fun(self: aitoearn.Engine): integer?
+---@field events fun(self: aitoearn.Engine): string
+---@field timeout fun(self: aitoearn.Engine): nil
+---@field random fun(self: aitoearn.Engine): number
+---@field stats fun(self: aitoearn.Engine): table
+---@field close fun(self: aitoearn.Engine)

@@ -1,0 +1,61 @@
+--- `make bench`: what the library costs, beside bare libcurl and lua-cjson, all in one run on the local platform.
+--
+-- Numbers of one run are compared with each other, never with those of another day: contenders take turns, and a
+-- result is the median of each round's ratio, with the least and the most beside it. A missed target is told, and
+-- fails nothing: machines are noisy. From the environment: BENCH_ROUNDS (9), BENCH_CALLS (2000 a round), BENCH_IDS
+-- (100,000, of the memory measure), BENCH_ONLY (the names of some measures below).
+
+local measure = require "spec.bench.measure"
+local platform = require "spec.platform"
+local batches = require "spec.bench.batches"
+local calls = require "spec.bench.calls"
+local frames = require "spec.bench.frames"
+local shell = require "spec.platform.shell"
+
+-- Processor time is measured with us and the server on one processor, wall-clock time as it comes.
+local processor_time = {
+  { "get_record", calls.get_record },
+  { "decode", calls.decode },
+  { "batch", batches.beside_bare },
+  { "poll", frames.poll },
+}
+local others = {
+  { "require", calls.require },
+  { "single", batches.beside_single },
+  { "frames", frames.loop },
+  { "memory", batches.memory },
+}
+
+local function is_wanted(name)
+  local only = os.getenv "BENCH_ONLY"
+  return not only or (" " .. only:gsub(",", " ") .. " "):find(" " .. name .. " ", 1, true) ~= nil
+end
+
+local baseline, folder = measure.baseline()
+
+local function run(measures)
+  local p = assert(platform.start { log = false })
+  local ok, message = xpcall(function()
+    for _, case in ipairs(measures) do
+      if is_wanted(case[1]) then
+        case[2](p, baseline)
+      end
+    end
+  end, debug.traceback)
+  p:stop()
+  assert(ok, message)
+end
+
+local ok, message = pcall(function()
+  local free, pinned = measure.pin()
+  io.write(jit and jit.version or _VERSION, "; median (least .. most) of several rounds; x: ratio in one run\n")
+  io.write(pinned and "Processor time: client and server on one processor.\n" or "No taskset: expect noise.\n")
+  run(processor_time)
+  free()
+  run(others)
+end)
+shell.run("rm -rf " .. shell.quote(folder))
+if not ok then
+  error(message, 0)
+end
+io.write(("\n%d targets missed\n"):format(measure.missed()))

@@ -1,0 +1,95 @@
+--- The servers that nginx cannot be: a name server, and TCP servers that stop in the middle. A process of its own:
+--
+--    lua spec/faults/peers.lua DNS_PORT CUT_PORT MUTE_PORT HALF_HEADER_PORT
+--
+-- Names: nx.* does not exist, fail.* is SERVFAIL, mute.* gets no answer, slow.* one after 0.5 s, two.* has the addresses
+-- 127.0.0.9 and 127.0.0.1, any other is 127.0.0.1. None has an IPv6 address.
+local socket = require "socket"
+
+local function word(number)
+  return string.char(math.floor(number / 256), number % 256)
+end
+
+local function address(text)
+  return "\192\12" .. word(1) .. word(1) .. word(0) .. word(0) .. word(4) .. text -- A, IN, TTL 0
+end
+
+local function read_question(query)
+  local labels, at = {}, 13
+  while query:byte(at) and query:byte(at) > 0 do
+    labels[#labels + 1] = query:sub(at + 1, at + query:byte(at))
+    at = at + 1 + query:byte(at)
+  end
+  return labels[1] or "", query:byte(at + 2), query:sub(13, at + 4)
+end
+
+--- The answer to a query, and how many seconds later.
+local function answer(query)
+  local name, kind, question = read_question(query)
+  if name == "mute" then
+    return nil
+  end
+  local status = name == "nx" and 3 or name == "fail" and 2 or 0
+  local records = {}
+  if status == 0 and kind == 1 then
+    records = name == "two" and { address "\127\0\0\9", address "\127\0\0\1" } or { address "\127\0\0\1" }
+  end
+  return query:sub(1, 2) .. "\129" .. string.char(128 + status) .. word(1) .. word(#records) .. word(0) .. word(0)
+    .. question .. table.concat(records), name == "slow" and 0.5 or 0
+end
+
+local function listen(port)
+  local server = assert(socket.bind("127.0.0.1", port))
+  server:settimeout(0)
+  return server
+end
+
+local dns = assert(socket.udp4())
+assert(dns:setsockname("127.0.0.1", arg[1]))
+dns:settimeout(0)
+local cut, mute, half = listen(arg[2]), listen(arg[3]), listen(arg[4])
+local kept, delayed = {}, {}
+
+local function serve_dns()
+  local query, host, port = dns:receivefrom()
+  local text, seconds = answer(query or "\0\0\0\0\0\0\0\0\0\0\0\0\4mute\0\0\1\0\1")
+  if text then
+    delayed[#delayed + 1] = { at = socket.gettime() + seconds, text = text, host = host, port = port }
+  end
+end
+
+local function send_delayed()
+  for i = #delayed, 1, -1 do
+    local one = delayed[i]
+    if socket.gettime() >= one.at then
+      dns:sendto(one.text, one.host, one.port)
+      table.remove(delayed, i)
+    end
+  end
+end
+
+local function accept(server)
+  local client = server:accept()
+  if not client then
+    return
+  elseif server == cut then -- takes the first bytes, then leaves
+    client:settimeout(1)
+    client:receive(1)
+    client:close()
+    return
+  end
+  if server == half then
+    client:send "HTTP/1.1 200 OK\r\nContent-Type: applica"
+  end
+  kept[#kept + 1] = client
+end
+
+io.write "ready\n"
+io.flush()
+while true do
+  local readable = socket.select({ dns, cut, mute, half }, nil, #delayed > 0 and 0.01 or nil)
+  for _, server in ipairs(readable) do
+    if server == dns then serve_dns() else accept(server) end
+  end
+  send_delayed()
+end

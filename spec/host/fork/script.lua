@@ -1,0 +1,61 @@
+--- A script that forks: before, in the middle of, and after calls.
+local aitoearn = require "aitoearn"
+local inside = require "spec.host.inside"
+local posix = require "posix"
+
+local say = inside.say
+local client = aitoearn.new()
+
+local function kind(record, err)
+  return record and "record" or err and err.kind or "nothing"
+end
+
+--- Runs `fn` in a child and waits for it meanwhile moving the parent's tasks on.
+local function in_child(name, fn)
+  local pid = assert(posix.fork())
+  if pid == 0 then
+    local ok, message = pcall(fn)
+    if not ok then
+      say(name .. ".error", message)
+    end
+    io.stdout:flush()
+    posix._exit(ok and 0 or 1)
+  end
+  local _, _, code = posix.wait(pid)
+  say(name .. ".exit", code)
+end
+
+say("before", kind(client:get_record "echo:before"))
+
+in_child("child", function()
+  say("child.call", kind(client:get_record "echo:child"))
+end)
+say("parent.call", kind(client:get_record "echo:parent"))
+
+local task = client:start("get_record", "slow:300:ok")
+in_child("busy_child", function()
+  client:poll()
+  say("busy_child.call", kind(client:get_record "ok"))
+  local record, err = task:result()
+  say("busy_child.task", kind(record, err))
+  say("busy_child.message", err.message)
+end)
+while client:poll(1) > 0 do end
+say("parent.task", kind(task:result()))
+
+task = client:start("get_record", "slow:300:ok~2")
+in_child("closing_child", function()
+  client:close()
+end)
+while client:poll(1) > 0 do end
+say("parent.task_of_closing", kind(task:result()))
+
+task = client:start("get_record", "slow:300:ok~3")
+in_child("idle_child", function()
+  client, task = nil, nil -- luacheck: ignore
+  collectgarbage()
+  collectgarbage()
+end)
+while client:poll(1) > 0 do end
+say("parent.task_of_idle", kind(task:result()))
+client:close()

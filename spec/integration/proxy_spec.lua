@@ -1,0 +1,124 @@
+local helper = require "spec.helper"
+local socket = require "socket"
+
+local record, failure = helper.record, helper.failure
+
+describe("a proxy", function()
+  local p
+
+  setup(function() p = helper.start() end)
+  teardown(helper.stop)
+  before_each(function() p:forget() end)
+  after_each(helper.close)
+
+  -- The servers that saw a request, in alphabetical order: a proxy notes it when the answer has passed.
+  local function servers()
+    local names = helper.column(p:requests(), "server")
+    table.sort(names)
+    return names
+  end
+
+  -- Asks through a proxy of the spec's own and returns what that one got first.
+  local function overheard(options)
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    listener:settimeout(0)
+    options.proxy = ("http://127.0.0.1:%d"):format(select(2, listener:getsockname()))
+    options.retry = false
+    local client = helper.client(options)
+    local task = client:start("get_record", "ok")
+    local heard, peer = {}, nil
+    local ends = socket.gettime() + 5
+    while not task:done() do
+      assert(socket.gettime() < ends, "the client does not end")
+      client:poll(0.01)
+      if not peer then
+        peer = listener:accept()
+        if peer then peer:settimeout(0) end
+      else
+        local line, problem, part = peer:receive "*l"
+        heard[#heard + 1] = line or part
+        if line == "" or problem == "closed" then
+          peer:send "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+          peer:close()
+          listener:close()
+        end
+      end
+    end
+    local _, err = task:result()
+    return table.concat(heard, "\n"), err
+  end
+
+  it("for http is asked for the whole URL", function()
+    record(helper.client({ proxy = p.proxy }):get_record "ok")
+    assert.same({ "cn_http", "proxy" }, servers())
+    local heard = overheard { server = p.cn.http }
+    assert.equal(("GET %s%sok HTTP/1.1"):format(p.cn.http, helper.PATH), heard:match "^[^\n]*")
+  end)
+
+  it("for http carries many calls over one connection", function()
+    local client = helper.client { proxy = p.proxy }
+    for _ = 1, 10 do record(client:get_record "ok") end
+    assert.equal(1, client:stats().connections)
+  end)
+
+  it("for https is asked for a tunnel, in which TLS is spoken", function()
+    if not p.connect_proxy then return pending "tinyproxy is not installed" end
+    local client = helper.client { server = p.cn.https, proxy = p.connect_proxy }
+    for _ = 1, 3 do record(client:get_record "ok") end
+    assert.same({ p.cn.https:match "//(.*)" }, p:tunnels())
+    assert.same({ "cn_https", "cn_https", "cn_https" }, servers())
+    assert.equal("HTTP/2.0", p:requests()[1].protocol)
+  end)
+
+  it("for https does not see the key, nor anything else of ours", function()
+    local heard, err = overheard { server = p.cn.https, accept_language = "en-US" }
+    assert.truthy(heard:find("^CONNECT " .. p.cn.https:match "//(.*)" .. " HTTP/1.1"))
+    assert.is_nil(heard:find(p.cn.key, 1, true))
+    assert.is_nil(heard:lower():find("x%-api%-key"))
+    assert.is_nil(heard:lower():find("x%-request%-id"))
+    assert.is_nil(heard:find(helper.PATH, 1, true))
+    assert.equal("transport", err.kind)
+    assert.same({}, servers())
+  end)
+
+  it("that is not there ends a call as connect", function()
+    local err = failure("connect", helper.clocked({ proxy = p.closed }):get_record "ok")
+    assert.same({ 3, true }, { #err.attempts, err.retryable })
+    failure("dns", helper.clocked({ proxy = helper.NOWHERE:gsub("^https", "http") }):get_record "ok")
+    assert.same({}, servers())
+  end)
+
+  it("that answers for itself is an http failure", function()
+    local err = failure("http", helper.client({ server = "http://127.0.0.1:1", proxy = p.proxy, retry = false })
+      :get_record "ok")
+    assert.equal(502, err.http_status)
+  end)
+
+  describe("of the environment", function()
+    local function ask(server, environment)
+      local output = assert(helper.script(([[
+        local client = require("aitoearn").new { server = %q, api_key = %q, ca_file = %q }
+        local record, err = client:get_record "ok"
+        print(record and record.id or err)
+      ]]):format(server, p.cn.key, p.ca_file), "-u http_proxy -u https_proxy -u all_proxy -u no_proxy -u NO_PROXY "
+        .. "-u HTTPS_PROXY -u ALL_PROXY " .. environment))
+      assert.equal("ok", output)
+    end
+
+    it("is used", function()
+      ask(p.cn.http, "http_proxy=" .. p.proxy)
+      assert.same({ "cn_http", "proxy" }, servers())
+    end)
+
+    it("is used for https", function()
+      if not p.connect_proxy then return pending "tinyproxy is not installed" end
+      ask(p.cn.https, "https_proxy=" .. p.connect_proxy)
+      assert.equal(1, #p:tunnels())
+    end)
+
+    it("is not used for the hosts in no_proxy", function()
+      ask(p.cn.http, "http_proxy=" .. p.proxy .. " no_proxy=127.0.0.1")
+      assert.same({ "cn_http" }, servers())
+    end)
+  end)
+end)

@@ -1,0 +1,111 @@
+--- The server side of the local platform: routes, keys, rate limit, and the way from an id to a step.
+-- Runs inside nginx.
+-- @module spec.platform.server
+local envelope = require "spec.platform.server.envelope"
+local all_keys = require "spec.platform.keys"
+local record = require "spec.platform.server.record"
+local steps = require "spec.platform.server.steps"
+local watch = require "spec.platform.server.watch"
+
+local find, match, sub = string.find, string.match, string.sub
+local send, success, failure = envelope.send, envelope.success, envelope.failure
+
+local M = {}
+
+local PREFIX = "/api/v2/channels/publish/records/"
+local LIMIT, WINDOW = 5, 1
+local lists = { queued = true, published = true, public = true }
+local absent_on = { cn = "e", intl = "c" }   -- first digit of the plain ids that live on the other site
+
+--- Takes what nginx.conf knows; called once in the master.
+---@param options {dir: string, parent: string, other: string}
+function M.configure(options)
+  watch.configure(options.dir, options.parent)
+  envelope.settings = options
+end
+
+-- Counts a request of a limited key. Returns the code 429 envelope's data once the window is used up.
+local function limited(key)
+  local limits = ngx.shared.limits
+  local count = limits:incr(key, 1, 0, WINDOW) or 1
+  local left = math.max(limits:ttl(key) or WINDOW, 0.001)
+  local header = ngx.header
+  header["X-RateLimit-Limit"] = LIMIT
+  header["X-RateLimit-Remaining"] = math.max(LIMIT - count, 0)
+  header["X-RateLimit-Reset"] = string.format("%d", math.ceil((ngx.now() + left) * 1000))
+  if count > LIMIT then return '{"ttl":' .. math.max(1, math.ceil(left)) .. "}" end
+end
+
+local function list(site)
+  local ids = { "6877a1b2c3d4e5f601234567", "6877a1b2c3d4e5f601234568" }
+  return "[" .. record.plain(site, ids[1]) .. "," .. record.plain(site, ids[2]) .. "]"
+end
+
+-- A plain 24-digit id: a fixed record, where it lives on this site.
+local function plain(site, id)
+  if sub(id, 1, 1) == absent_on[site] then return send(failure(15000)) end
+  return send(success(record.plain(site, id)))
+end
+
+-- Percent-decoding that leaves a plus sign alone.
+local function decode(id) return ngx.unescape_uri((id:gsub("%+", "%%2B"))) end
+
+local function answer(site, id)
+  if #id == 24 and not find(id, "%X") then return plain(site, id) end
+  if lists[id] then return send(success(list(site))) end
+  return steps.run(site, decode(id))
+end
+
+local function id_of(uri)
+  if sub(uri, 1, #PREFIX) ~= PREFIX then return nil end
+  local id, rest = match(uri, "^([^/?]+)(.?)", #PREFIX + 1)
+  return rest ~= "/" and id or nil
+end
+
+--- Answers a request to one of the two sites.
+function M.serve()
+  local var = ngx.var
+  local uri = var.request_uri
+  local id = id_of(uri)
+  if not id or ngx.req.get_method() ~= "GET" then
+    if find(uri, "^/api[/?]") or uri == "/api" then return send(failure(404)) end
+    return M.serve_web()
+  end
+  local site = var.site
+  local keys, key = all_keys[site], var.http_x_api_key
+  if key ~= keys.key then
+    if key ~= keys.limited then return send(failure(401)) end
+    local data = limited(key)
+    if data then return send(failure(429, data)) end
+  end
+  return answer(site, id)
+end
+
+--- Answers inside `@gzip` and `@close`: a record.
+function M.serve_record()
+  local var = ngx.var
+  return send(success(record.encode(record.fields(var.site, decode(id_of(var.request_uri)), 1))))
+end
+
+--- Answers inside `@reset`, where dropping a connection resets it: at once, or after half of a record.
+function M.serve_reset()
+  local var = ngx.var
+  if var.step == "resetbody" then
+    local body = success(record.plain(var.site, "resetbody"))
+    ngx.header.content_type = "application/json; charset=utf-8"
+    ngx.header.content_length = #body
+    ngx.print(body:sub(1, math.floor(#body / 2)))
+    ngx.flush(true)
+  end
+  return ngx.exit(444)
+end
+
+--- The web app: a wrong base URL ends here.
+M.serve_web = envelope.send_page
+
+--- The unrelated host.
+function M.serve_other()
+  return send(success(record.plain("cn", "0000000000000000000other")))
+end
+
+return M

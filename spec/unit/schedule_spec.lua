@@ -1,0 +1,254 @@
+--- The whole way from `wait` and `wait_all` to the requests, on a clock of its own: days pass in a second.
+local core = require "aitoearn.core"
+local fake = require "spec.fake_host"
+local heap = require "aitoearn.heap"
+local pace = require "aitoearn.pace"
+local site = require "aitoearn.site"
+
+local MINUTE, HOUR, DAY = 60, 3600, 86400
+
+-- A post that is due at `at`, starts up to 30 s later and is published after `takes` seconds more.
+local function post(at, takes)
+  return { at = at, starts = at + 15, ends = at + 15 + takes }
+end
+
+local function record_of(id, life, now)
+  local status, touched = 0, -60
+  if now >= life.ends then
+    status, touched = life.final or 1, life.ends
+  elseif now >= life.starts then
+    status, touched = 2, life.starts
+  end
+  return { id = id, accountType = "douyin", type = "video", status = status, publishTime = fake.iso(life.at),
+    updatedAt = fake.iso(touched), platformWorkId = status == 2 and "7" or nil }
+end
+
+-- A world of posts by id, and the times at which each was asked for.
+local function world_of(posts, given)
+  local asked, times = {}, {}
+  local world = fake.world {
+    latency = given and given.latency,
+    answer = function(id, now)
+      if not posts[id] then return nil, { kind = "api", code = 15000, message = "not found", http_status = 200 } end
+      return record_of(id, posts[id], now)
+    end,
+    on_request = function(id, now)
+      asked[id] = asked[id] or {}
+      table.insert(asked[id], now)
+      times[#times + 1] = now
+    end,
+  }
+  world.asked, world.times = asked, times
+  return world
+end
+
+local function shortest_gap(times)
+  local shortest = math.huge
+  for i = 2, #times do shortest = math.min(shortest, times[i] - times[i - 1]) end
+  return shortest
+end
+
+-- The most requests in any second.
+local function busiest_second(times)
+  local most, first = 0, 1
+  for last = 1, #times do
+    while times[last] - times[first] >= 1 - 1e-6 do first = first + 1 end
+    most = math.max(most, last - first + 1)
+  end
+  return most
+end
+
+describe("wait, on a clock of its own,", function()
+  it("asks at most 60 times for a post that is scheduled 24 h ahead, and notices its end", function()
+    local world = world_of { a = post(DAY, 60) }
+    local record = assert(world.client({}):wait("a", { timeout = 2 * DAY }))
+    assert.equal(1, record.status)
+    local early = 0
+    for _, at in ipairs(world.asked.a) do
+      if at < DAY then early = early + 1 end
+    end
+    assert.is_true(early >= 5 and early <= 60, early .. " requests")
+    local late = world.time - (DAY + 75)
+    assert.is_true(late >= 0 and late <= 9 + 1, ("noticed %g s late"):format(late))
+  end)
+
+  it("asks at most 20 times while a publish takes two minutes", function()
+    local world = world_of { a = post(-15, 120) }
+    assert(world.client({}):wait "a")
+    assert.is_true(#world.asked.a <= 20, #world.asked.a .. " requests")
+    assert.is_true(world.time >= 120 and world.time <= 120 + 18 + 1, "over at " .. world.time)
+  end)
+
+  it("follows a publish time that is moved to an earlier hour", function()
+    local life = post(20 * HOUR, 30)
+    local world = world_of { a = life }
+    local moved
+    local record = world.client({}):wait("a", { timeout = DAY, on_change = function()
+      if not moved then
+        moved, life.at, life.starts, life.ends = true, 6 * HOUR, 6 * HOUR + 15, 6 * HOUR + 45
+      end
+    end })
+    assert.equal(1, record.status)
+    assert.is_true(world.time < 6 * HOUR + MINUTE, "noticed at " .. world.time)
+  end)
+
+  it("looks once more just before its time is over, and then gives up with what it saw", function()
+    local world = world_of { a = post(DAY, 60) }
+    local record, err = world.client({}):wait("a", { timeout = 1000 })
+    assert.is_nil(record)
+    assert.same({ "timeout", 0, true }, { err.kind, err.record.status, err.retryable })
+    assert.is_true(world.time >= 1000 and world.time < 1001, "gave up at " .. world.time)
+    local last = world.asked.a[#world.asked.a]
+    assert.is_true(last > 1000 - 1.2, "last look at " .. last)
+  end)
+end)
+
+describe("wait_all, on a clock of its own,", function()
+  it("gives each of 300 posts once, in the order in which they end, and asks none twice within 4 s", function()
+    local posts, ids = {}, {}
+    for i = 1, 300 do
+      ids[i] = "p" .. i
+      posts[ids[i]] = post((i * 7919) % (2 * HOUR), 20 + i % 100)
+    end
+    local world = world_of(posts)
+    local seen, count, last = {}, 0, 0
+    local following = world.client({}):wait_all(ids, { timeout = DAY })
+    local id, record, err = following()
+    while id do
+      assert.is_nil(err)
+      assert.same({ id, 1 }, { record.id, record.status })
+      assert.is_nil(seen[id])
+      assert.is_true(posts[id].ends >= last - 20)
+      local late = world.time - posts[id].ends
+      assert.is_true(late <= math.max(5, 0.15 * (posts[id].ends - posts[id].starts)) + 1, id .. " late by " .. late)
+      seen[id], count, last = true, count + 1, posts[id].ends
+      id, record, err = following()
+    end
+    assert.equal(300, count)
+    for each, times in pairs(world.asked) do
+      assert.is_true(shortest_gap(times) >= 4, each .. " was asked twice within " .. shortest_gap(times))
+      assert.is_true(#times <= 60, each .. " was asked " .. #times .. " times")
+    end
+    assert.is_true(world.most_in_flight <= 32)
+  end)
+
+  it("stays under max_rate, whatever is due, and still ends every post", function()
+    local posts, ids = {}, {}
+    for i = 1, 200 do
+      ids[i] = "p" .. i
+      posts[ids[i]] = post(60, 30)
+    end
+    local world = world_of(posts)
+    local records, errors = {}, 0
+    local following = world.client({ max_rate = 5 }):wait_all(ids, { timeout = HOUR })
+    local id, record, err = following()
+    while id do
+      records[id], errors = record, errors + (err and 1 or 0)
+      id, record, err = following()
+    end
+    assert.equal(0, errors)
+    for _, each in ipairs(ids) do assert.equal(1, records[each].status) end
+    assert.is_true(busiest_second(world.times) <= 5, busiest_second(world.times) .. " requests in a second")
+  end)
+
+  it("gets to every id although those it follows are due all the time", function()
+    local posts, ids = {}, {}
+    for i = 1, 100 do
+      ids[i] = "p" .. i
+      posts[ids[i]] = post(HOUR, 30)
+    end
+    local world = world_of(posts, { latency = 0.5 })
+    local following = world.client({}):wait_all(ids, { concurrency = 4, timeout = 60, pace = function() return 0 end })
+    local ended = 0
+    for _ = 1, 100 do
+      local id, _, err = following()
+      assert.truthy(id)
+      assert.equal("timeout", err.kind)
+      ended = ended + 1
+      if ended == 1 then
+        local reached = 0
+        for _ in pairs(world.asked) do reached = reached + 1 end
+        assert.equal(100, reached)
+      end
+    end
+    assert.is_nil((following()))
+  end)
+
+  it("ends each by its own timeout, with its last record", function()
+    local posts, ids = {}, {}
+    for i = 1, 50 do
+      ids[i] = "p" .. i
+      posts[ids[i]] = post(i <= 25 and 10 or DAY, 10)
+    end
+    local world = world_of(posts)
+    local following, published, late = world.client({}):wait_all(ids, { timeout = 300 }), 0, 0
+    local id, record, err = following()
+    while id do
+      if record then
+        published = published + 1
+      else
+        late = late + 1
+        assert.same({ "timeout", 0, id }, { err.kind, err.record.status, err.record_id })
+      end
+      id, record, err = following()
+    end
+    assert.same({ 25, 25 }, { published, late })
+    assert.is_true(world.time >= 300 and world.time < 303, "over at " .. world.time)
+  end)
+end)
+
+describe("pacer, heap and turns together", function()
+  -- What wait_all does with each look, without the looks: 10,000 records whose publish times are spread over a day.
+  it("keep 10,000 records over 24 h under max_rate, and notice nearly all in time", function()
+    local RECORDS, RATE = 10000, 20
+    local seed, due, here = 11, heap.new(), site.new("cn", { "http://x" }, "key")
+    local function random()
+      seed = (seed * 16807) % 2147483647
+      return seed / 2147483647
+    end
+    here.interval = 1 / RATE
+    for i = 1, RECORDS do
+      due:push(0, { life = post(math.floor(i * DAY / RECORDS), 40 + i % 80), pacer = pace.new(random) })
+    end
+    local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
+    while due.count > 0 do
+      now = math.max(now, due:first_due())
+      local each = due:pop()
+      now = now + here:turn(now)
+      requests = requests + 1
+      times[#times + 1] = now
+      local life = each.life
+      if now >= life.ends then
+        ended = ended + 1
+        if now - life.ends > math.max(5, 0.15 * (life.ends - life.starts)) + 1 then late = late + 1 end
+      else
+        record.status, record.platformWorkId = now >= life.starts and 2 or 0, "7"
+        due:push(now + each.pacer:delay(record, now, life.at, now >= life.starts and life.starts or -60), each)
+      end
+    end
+    assert.equal(RECORDS, ended)
+    assert.is_true(busiest_second(times) <= RATE, busiest_second(times) .. " requests in a second")
+    assert.is_true(requests <= 60 * RECORDS, requests .. " requests")
+    assert.is_true(late <= RECORDS / 20, late .. " were noticed late")
+    assert.is_true(now <= DAY + 10 * MINUTE, "over at " .. now)
+  end)
+end)
+
+describe("an engine's descriptor", function()
+  it("is readable while there is something to do, and not when a timer was dealt with", function()
+    local engine = core.engine { origins = 1, max_connections = 1, max_response_bytes = 1000, connect_timeout = 5,
+      user_agent = "x" }
+    local fd = engine:getfd()
+    local for_ever, soon = engine:timer(nil), engine:timer(0.01)
+    assert.is_true(core.wait_fd(fd, 2000))
+    while engine:poll(0) == 0 do core.wait_fd(fd, 100) end
+    assert.equal(soon, engine:next())
+    engine:poll(0)
+    assert.is_false(core.wait_fd(fd, 50))
+    for_ever:fire()
+    assert.is_true(core.wait_fd(fd, 50))
+    assert.equal(1, engine:poll(0))
+    assert.equal(for_ever, engine:next())
+    engine:close()
+  end)
+end)

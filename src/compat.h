@@ -1,0 +1,51 @@
+/* compat.h: the few calls that differ between Lua 5.1 (LuaJIT) and 5.4, under their 5.4 names. */
+#ifndef AITOEARN_COMPAT_H
+#define AITOEARN_COMPAT_H
+
+#include <lauxlib.h>
+#include <lua.h>
+
+/* Around the declarations of every header of ours: nothing but the entry point is exported, whoever
+ * compiles. (A command line's -fvisibility=hidden would do, but LuaRocks passes none.) */
+#if defined(__GNUC__)
+#define HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
+#define HIDDEN_END _Pragma("GCC visibility pop")
+#else
+#define HIDDEN_BEGIN
+#define HIDDEN_END
+#endif
+
+#if LUA_VERSION_NUM < 502
+
+#define LUA_OK 0
+#define lua_rawlen lua_objlen
+
+/* A 5.1 userdata has one table for company: its environment. */
+#define lua_setuservalue(L, index) lua_setfenv((L), (index))
+#define lua_getuservalue(L, index) lua_getfenv((L), (index))
+
+static inline int lua_absindex(lua_State *L, int index) {
+  return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
+}
+
+static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
+  luaL_checkstack(L, upvalues + 1, "too many upvalues");
+  for (; functions->name != NULL; functions++) {
+    for (int i = 0; i < upvalues; i++)
+      lua_pushvalue(L, -upvalues);
+    lua_pushcclosure(L, functions->func, upvalues);
+    lua_setfield(L, -(upvalues + 2), functions->name);
+  }
+  lua_pop(L, upvalues);
+}
+
+#endif
+
+#if LUA_VERSION_NUM >= 504
+/* One user value is all that a 5.3 userdata has, and all that ours need. */
+#define compat_newuserdata(L, size) lua_newuserdatauv((L), (size), 1)
+#else
+#define compat_newuserdata(L, size) lua_newuserdata((L), (size))
+#endif
+
+#endif

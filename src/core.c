@@ -1,0 +1,48 @@
+/* core.c: the entry point of the C part. Each part registers itself; what it offers is told there. */
+#include <curl/curl.h>
+#include <dlfcn.h>
+
+#include "compat.h"
+#include "constants.h"
+#include "datetime.h"
+#include "engine.h"
+#include "envelope.h"
+#include "url.h"
+
+#if defined(__GNUC__)
+#define AITOEARN_EXPORT __attribute__((visibility("default")))
+#else
+#define AITOEARN_EXPORT __declspec(dllexport)
+#endif
+
+AITOEARN_EXPORT int luaopen_aitoearn_core(lua_State *L);
+
+/* libcurl's resolver thread may outlive the Lua state that loaded the module: it stays in memory. */
+static void pin_module(void) {
+#ifdef RTLD_NODELETE
+  static const char inside[] = "an address of this module";
+  Dl_info module;
+  if (dladdr(inside, &module) != 0)
+    dlopen(module.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
+
+int luaopen_aitoearn_core(lua_State *L) {
+#if LUA_VERSION_NUM >= 502
+  luaL_checkversion(L);
+#endif
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    return luaL_error(L, "libcurl cannot be initialized");
+  pin_module();
+  lua_newtable(L);
+  constants_open(L);
+  datetime_open(L);
+  url_open(L);
+  envelope_open(L);
+  engine_open(L, lua_gettop(L));
+  lua_pushnil(L); /* was only passed from part to part */
+  lua_setfield(L, -2, "cjson_decode");
+  lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
+  lua_setfield(L, -2, "curl_version");
+  return 1;
+}

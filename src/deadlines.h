@@ -1,0 +1,32 @@
+/* deadlines.h: a binary heap of the transfers that end by themselves at a time: those that wait for a
+ * connection, and timers. The earliest is at hand, whatever the number. */
+#ifndef AITOEARN_DEADLINES_H
+#define AITOEARN_DEADLINES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "transfer.h"
+
+#include "compat.h"
+
+HIDDEN_BEGIN
+
+typedef struct {
+  transfer **items;
+  size_t count;
+  size_t capacity;
+} deadlines;
+
+/* Makes room for one more, so that adding it cannot fail; false where memory runs out. */
+bool deadlines_reserve(deadlines *d);
+void deadlines_add(deadlines *d, transfer *t);
+void deadlines_remove(deadlines *d, transfer *t); /* harmless on one that is not in it */
+
+/* The earliest, or NULL. */
+transfer *deadlines_first(const deadlines *d);
+void deadlines_free(deadlines *d);
+
+HIDDEN_END
+
+#endif

@@ -1,0 +1,50 @@
+/* random.c: xoroshiro128+ (Blackman and Vigna, 2018). */
+#include "random.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#ifdef __APPLE__
+#include <sys/random.h>
+#endif
+
+void random_seed(random_source *r) {
+  if (getentropy(r->state, sizeof r->state) != 0) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    r->state[0] = (uint64_t)now.tv_sec ^ ((uint64_t)now.tv_nsec << 32);
+    r->state[1] = (uint64_t)getpid();
+  }
+  r->state[0] |= 1; /* all zero would stay so */
+}
+
+static uint64_t next_bits(random_source *r) {
+  uint64_t a = r->state[0];
+  uint64_t b = r->state[1];
+  uint64_t result = a + b;
+  b ^= a;
+  r->state[0] = ((a << 24) | (a >> 40)) ^ b ^ (b << 16);
+  r->state[1] = (b << 37) | (b >> 27);
+  return result;
+}
+
+double random_fraction(random_source *r) {
+  return (double)(next_bits(r) >> 11) / 9007199254740992.0; /* 2^53 */
+}
+
+void random_uuid(random_source *r, char uuid[RANDOM_UUID_BYTES]) {
+  static const char digits[] = "0123456789abcdef";
+  static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
+  uint64_t bits = 0;
+  for (int i = 0; i < RANDOM_UUID_BYTES - 1; i++) {
+    if (i % 12 == 0) /* the lowest bits are the weakest: take twelve digits of sixteen */
+      bits = next_bits(r) >> 16;
+    uuid[i] = form[i];
+    if (form[i] == 'x')
+      uuid[i] = digits[bits & 15];
+    else if (form[i] == 'y')
+      uuid[i] = digits[8 + (bits & 3)];
+    bits >>= 4;
+  }
+  uuid[RANDOM_UUID_BYTES - 1] = '\0';
+}

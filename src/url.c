@@ -1,0 +1,71 @@
+/* url.c: libcurl reads the URL, so that what is checked is what will be asked. */
+#include "url.h"
+
+#include <curl/curl.h>
+
+static const struct {
+  CURLUPart part;
+  const char *name;
+} parts[] = {
+    {CURLUPART_SCHEME, "scheme"}, {CURLUPART_USER, "user"},         {CURLUPART_PASSWORD, "password"},
+    {CURLUPART_HOST, "host"},     {CURLUPART_PORT, "port"},         {CURLUPART_PATH, "path"},
+    {CURLUPART_QUERY, "query"},   {CURLUPART_FRAGMENT, "fragment"},
+};
+
+/* What libcurl allocates lives in a userdata, lest an error of Lua's on the way leave it behind. */
+typedef struct {
+  CURLU *url;
+  char *part;
+} parsed_url;
+
+static int l_gc(lua_State *L) {
+  parsed_url *p = lua_touserdata(L, 1);
+  curl_free(p->part);
+  curl_url_cleanup(p->url);
+  *p = (parsed_url){NULL, NULL};
+  return 0;
+}
+
+static parsed_url *new_parsed_url(lua_State *L) {
+  parsed_url *p = compat_newuserdata(L, sizeof *p);
+  *p = (parsed_url){NULL, NULL};
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, -2);
+  p->url = curl_url();
+  if (p->url == NULL)
+    luaL_error(L, "out of memory");
+  return p;
+}
+
+/** Takes a URL apart.
+ * @function parse_url
+ * @tparam string text with its scheme
+ * @treturn table|nil scheme, user, password, host, port, path, query, fragment, where they are there
+ * @treturn nil|string what is wrong with it */
+static int l_parse_url(lua_State *L) {
+  const char *text = luaL_checkstring(L, 1);
+  parsed_url *p = new_parsed_url(L);
+  if (curl_url_set(p->url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+    lua_pushnil(L);
+    lua_pushliteral(L, "not a URL");
+    return 2;
+  }
+  lua_createtable(L, 0, 8);
+  for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    if (curl_url_get(p->url, parts[i].part, &p->part, 0) != CURLUE_OK)
+      continue;
+    lua_pushstring(L, p->part);
+    lua_setfield(L, -2, parts[i].name);
+    curl_free(p->part);
+    p->part = NULL;
+  }
+  return 1;
+}
+
+void url_open(lua_State *L) {
+  lua_newtable(L);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_pushcclosure(L, l_parse_url, 1);
+  lua_setfield(L, -2, "parse_url");
+}
