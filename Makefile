@@ -17,6 +17,7 @@ HARDENING ?= -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 CURL_CFLAGS ?= $(shell pkg-config --cflags libcurl)
 CURL_LIBS ?= $(shell pkg-config --libs libcurl)
 LUA_CFLAGS ?= $(shell for name in $(LUA_LIBRARY); do pkg-config --cflags $$name 2>/dev/null && break; done)
+LUA_LIBS ?= $(shell for name in $(LUA_LIBRARY); do pkg-config --libs $$name 2>/dev/null && break; done)
 
 # ---- What follows from it ---------------------------------------------------------------------
 VERSION := $(shell sed -n 's/^local VERSION = "\(.*\)"$$/\1/p' lua/aitoearn/init.lua 2>/dev/null)
@@ -37,16 +38,17 @@ endif
 
 # Runs a Lua program on this checkout. LUA_PATH_5_4 and its like would hide LUA_PATH: they are joined to it.
 SUFFIX := _$(subst .,_,$(LUA_VERSION))
-RUN = env -u LUA_PATH$(SUFFIX) -u LUA_CPATH$(SUFFIX) \
+RUN_ENV = env -u LUA_PATH$(SUFFIX) -u LUA_CPATH$(SUFFIX) \
   LUA_PATH="./lua/?.lua;./lua/?/init.lua;./?.lua;./?/init.lua;$${LUA_PATH$(SUFFIX)-$$LUA_PATH};;" \
-  LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH$(SUFFIX)-$$LUA_CPATH};;" $(LUA)
+  LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH$(SUFFIX)-$$LUA_CPATH};;"
+RUN = $(RUN_ENV) $(LUA)
 
 LMOD = $(DESTDIR)$(PREFIX)/share/lua/$(LUA_VERSION)
 CMOD = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps lint-deps host-deps test test-hosts demo bench bench-nginx lint install uninstall clean dist
-.PHONY: example-nginx example-neovim example-love screenshots
+.PHONY: example-nginx example-neovim example-love screenshots asan valgrind torture fuzz faults soak docs
 
 # ---- Building ---------------------------------------------------------------------------------
 all: $(MODULE) ## build the C module for LUA_VERSION (5.4) into build/
@@ -69,7 +71,7 @@ help: ## list these targets
 # ---- What is needed ---------------------------------------------------------------------------
 # Each as PROBE=PACKAGE: how to see that it is there, and the Debian package that brings it. A probe is a command,
 # or header/FILE, library/PKG_CONFIG_NAME (or several: any of them), module/LUA_MODULE, jit/MODULE_FOR_LUAJIT,
-# nginx/NGINX_MODULE.
+# nginx/NGINX_MODULE, clang/RUNTIME_LIBRARY.
 COMMA := ,
 SPACE := $(subst ,, )
 NAME := $(subst .,,$(LUA_VERSION))
@@ -96,6 +98,7 @@ have() { \
     library/*) for name in $$(echo $${1#*/} | tr , ' '); do pkg-config --exists $$name && return; done; false ;; \
     module/*) $(RUN) -e "require '$${1#*/}'" ;; \
     jit/*) luajit -e "require '$${1#*/}'" ;; \
+    clang/*) ls "$$(clang -print-resource-dir)"/lib/*/libclang_rt.$${1#*/}* ;; \
     nginx/*) flags=$$(nginx -V 2>&1); folder=$${flags##*--modules-path=}; \
       test -e "$${folder%% *}/$${1#*/}.so" || case $$flags in *ngx_lua*) ;; *) false ;; esac ;; \
     *) command -v $$1 ;; \
@@ -126,11 +129,11 @@ lint-deps:
 # `all` is made by a second make, which sees what `deps` has installed.
 ALL = @$(MAKE) --no-print-directory all
 
-# $(call busted,SPECS): runs them and says at the end how many passed. A crash, at the very end too, is a failure,
-# and so is a run without a test.
+# $(call busted,SPECS[,COMMAND]): runs them, under a command such as valgrind, and says at the end how many passed. A
+# crash, at the very end too, is a failure, and so is a run without a test.
 define busted
 @mkdir -p $(BUILD)
-@{ $(RUN) "$(BUSTED)" --output=plainTerminal --lang=en $(or $(1),$(error no specs to run)); \
+@{ $(RUN_ENV) $(2) $(LUA) "$(BUSTED)" --output=plainTerminal --lang=en $(or $(1),$(error no specs to run)); \
   echo $$? >$(BUILD)/test.status; } 2>&1 | tee $(BUILD)/test.log
 @awk -v status="$$(cat $(BUILD)/test.status)" ' \
   /^[0-9]+ success[a-z]* \/ [0-9]+ failure[a-z]* \/ [0-9]+ error[a-z]* \/ [0-9]+ pending/ { \
@@ -204,6 +207,56 @@ ROCKSPEC_FILES = dofile "$(ROCKSPEC)" \
     assert(type(files) == "table" or files == path .. ".lua" or files == path .. "/init.lua", name) \
     print(type(files) == "table" and table.concat(files.sources, "\n") or files) \
   end
+
+# The sanitizers stop a program at the first thing they find.
+SANITIZED = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+SANITIZED_BUILD = build/asan-$(LUA_VERSION)
+
+asan: private BUILD = $(SANITIZED_BUILD)
+asan: private LUA = $(SANITIZED_BUILD)/lua
+asan: deps ## run the specs under ASan, UBSan and LeakSanitizer, with a collector that never rests
+	@$(MAKE) --no-print-directory BUILD=$(BUILD) CFLAGS='$(SANITIZED)' HARDENING= all
+	$(CC) $(SANITIZED) $(WARNINGS) $(LUA_CFLAGS) -o $(LUA) spec/asan/lua.c $(LUA_LIBS)
+	$(call busted,$(SPEC),ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=0)
+
+# What the collector has not collected yet when a spec ends the process is no leak: "possible" ones do not count.
+VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+  --show-leak-kinds=definite --num-callers=30
+
+valgrind: deps ## run the integration specs under valgrind
+	$(call need,valgrind=valgrind)
+	$(ALL)
+	$(call busted,spec/integration,$(VALGRIND))
+
+torture: deps ## let every allocation fail in turn; TORTURE_LIMIT=n: at most n a scene (0: all)
+	$(CC) -std=c99 -D_GNU_SOURCE $(SANITIZED) $(WARNINGS) $(LUA_CFLAGS) $(CURL_CFLAGS) -include spec/torture/alloc.h \
+	  -o $(BUILD)/torture $(C_FILES) spec/torture/driver.c $(LUA_LIBS) $(CURL_LIBS)
+	@LSAN_OPTIONS=suppressions=spec/torture/suppressions:print_suppressions=0 $(RUN) spec/torture/run.lua $(BUILD)/torture $(SCENE)
+
+SECONDS ?= 60
+FUZZED = clang -std=c99 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+
+# New inputs go into build/fuzz; the corpus that is checked in stays as it is. A crash is kept there too: make a spec of it.
+fuzz: deps ## fuzz the decoder and the reading of headers and dates, for SECONDS (60) in all
+	$(call need,clang=clang clang/fuzzer=libclang-rt-dev)
+	@mkdir -p build/fuzz/decode build/fuzz/headers
+	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -o build/fuzz/decode.run $(C_FILES) spec/fuzz/decode.c $(LUA_LIBS) $(CURL_LIBS)
+	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -Isrc -o build/fuzz/headers.run $(filter-out src/transfer.c,$(C_FILES)) \
+	  spec/fuzz/headers.c $(LUA_LIBS) $(CURL_LIBS)
+	@for part in decode headers; do \
+	  $(RUN_ENV) build/fuzz/$$part.run -max_total_time=$$(( ($(SECONDS) + 1) / 2 )) -timeout=10 -max_len=8192 -print_final_stats=1 \
+	    -dict=spec/fuzz/$$part.dict -artifact_prefix=build/fuzz/$$part- build/fuzz/$$part spec/fuzz/corpus/$$part || exit 1; done
+
+FAULT_NEEDS = unshare=util-linux mount=mount ip=iproute2 tc=iproute2 nft=nftables
+
+faults: deps ## the faults of the network, at every point of a call (as root); README=1 renews the README's table
+	$(call need,$(FAULT_NEEDS))
+	$(ALL)
+	@$(RUN) spec/faults/run.lua $(if $(README),--readme README.md)
+
+soak: deps ## CALLS (100,000) calls with 5 % faults; then nothing may have grown, or be missing
+	$(ALL)
+	@$(if $(CALLS),CALLS=$(CALLS)) $(RUN) spec/soak/run.lua
 
 lint: lint-deps ## static checks, both compilers with every warning, the rockspec
 	luacheck --quiet $(wildcard lua spec examples) .busted .luacheckrc $(ROCKSPEC)

@@ -25,8 +25,8 @@ typedef struct {
 } origin;
 
 struct engine {
-  CURLM *multi; /* NULL until opened, and after close */
-  CURLSH *share;
+  CURLM *multi; /* NULL until opened, after close, and after libcurl ran out of memory */
+  CURLSH *share; /* NULL: not open */
   watch watch;
   pid_t owner; /* the process that opened it */
   bool closed;
@@ -237,32 +237,32 @@ void engine_forget(transfer *t) {
 
 /* -- open, close, fork --------------------------------------------------------------------------- */
 
-static void end_all(engine *e, transfer_list *list, const char *message) {
+static void end_all(engine *e, transfer_list *list, const char *ending, const char *message) {
   while (list->first != NULL) {
     if (list->first->state == TRANSFER_RUNNING) {
       list->first->finished = watch_now();
       e->origins[list->first->origin].running--;
     }
-    end_transfer(list->first, "closed", message);
+    end_transfer(list->first, ending, message);
   }
 }
 
-static void end_waiting(engine *e, const char *message) {
-  end_all(e, &e->running, message);
-  end_all(e, &e->timers, message);
+static void close_waiting(engine *e, const char *message) {
+  end_all(e, &e->running, "closed", message);
+  end_all(e, &e->timers, "closed", message);
   for (size_t i = 0; i < e->origin_count; i++) {
-    end_all(e, &e->origins[i].queue, message);
+    end_all(e, &e->origins[i].queue, "closed", message);
     e->origins[i].http2 = false;
   }
 }
 
 /* A handle goes away under its transfer: what was not read by then cannot be any more. */
-static void orphan(transfer *t, const char *message) {
+static void orphan(transfer *t, const char *ending, const char *message) {
   if (t == NULL)
     return;
   t->handle = NULL;
   if (t->ending == NULL) {
-    t->ending = "closed";
+    t->ending = ending;
     t->ending_message = message;
   }
 }
@@ -272,13 +272,13 @@ static void forget_handles(engine *e) {
   e->idle_count = 0;
 }
 
-static void free_handles(engine *e, const char *message) {
+static void free_handles(engine *e, const char *ending, const char *message) {
   handle *next;
   for (handle *h = e->handles; h != NULL; h = next) {
     next = h->next;
     if (h->transfer != NULL && h->transfer->state == TRANSFER_RUNNING)
       curl_multi_remove_handle(e->multi, h->easy);
-    orphan(h->transfer, message);
+    orphan(h->transfer, ending, message);
     handle_free(h);
   }
   forget_handles(e);
@@ -287,15 +287,27 @@ static void free_handles(engine *e, const char *message) {
 /* Frees all that libcurl has of ours. Sockets are closed by curl_multi_cleanup, so the watch goes
  * last. */
 static void close_engine(engine *e, const char *message) {
-  if (e->multi == NULL)
+  if (e->share == NULL)
     return;
-  free_handles(e, message);
-  end_waiting(e, message);
-  curl_multi_cleanup(e->multi);
+  free_handles(e, "closed", message);
+  close_waiting(e, message);
+  curl_multi_cleanup(e->multi); /* takes NULL */
   curl_share_cleanup(e->share);
   watch_close(&e->watch);
   e->multi = NULL;
   e->share = NULL;
+}
+
+/* Where libcurl ran out of memory it no longer knows what some transfer waits for, nor when its time-out is
+ * due, and does not say which; 7.88 even crashes when a later transfer gets that one's socket number. So the
+ * multi goes, with all that it was doing, and `ready` makes another one. */
+static void drop_multi(engine *e, CURLMcode code) {
+  const char *message = curl_multi_strerror(code);
+  free_handles(e, "transport", message);
+  end_all(e, &e->running, "transport", message);
+  curl_multi_cleanup(e->multi);
+  e->multi = NULL;
+  e->watch.due = INFINITY;
 }
 
 /* In a forked child. The parent goes on with its connections and its epoll set, which the child's
@@ -303,9 +315,9 @@ static void close_engine(engine *e, const char *message) {
 static void abandon_engine(engine *e) {
   static const char message[] = "the process was forked while this call was in flight";
   for (handle *h = e->handles; h != NULL; h = h->next)
-    orphan(h->transfer, message);
+    orphan(h->transfer, "closed", message);
   forget_handles(e);
-  end_waiting(e, message);
+  close_waiting(e, message);
   watch_close_sockets(&e->watch);
   watch_close(&e->watch);
   e->multi = NULL;
@@ -313,7 +325,7 @@ static void abandon_engine(engine *e) {
 }
 
 static bool is_foreign(const engine *e) {
-  return e->multi != NULL && e->owner != getpid();
+  return e->share != NULL && e->owner != getpid();
 }
 
 static bool open_share(engine *e) {
@@ -322,35 +334,49 @@ static bool open_share(engine *e) {
          curl_share_setopt(e->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
 }
 
-static bool open_multi(engine *e) {
+/* What belongs to this process for good: descriptors, the share. */
+static void open_engine(lua_State *L, engine *e) {
+  if (!watch_open(&e->watch))
+    luaL_error(L, "no descriptor for the engine: %s", strerror(errno));
+  if (!open_share(e)) {
+    curl_share_cleanup(e->share); /* takes NULL */
+    watch_close(&e->watch);
+    e->share = NULL;
+    luaL_error(L, "out of memory");
+  }
+  e->owner = getpid();
+  random_seed(&e->random); /* a child's numbers are not its parent's */
+}
+
+static bool set_multi(engine *e) {
   long connections = e->max_connections * (long)e->origin_count;
-  e->multi = curl_multi_init();
-  return e->multi != NULL && watch_attach_multi(&e->watch, e->multi) &&
+  return watch_attach_multi(&e->watch, e->multi) &&
          curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, e->max_connections) ==
              CURLM_OK &&
          curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
+}
+
+static void open_multi(lua_State *L, engine *e) {
+  e->multi = curl_multi_init();
+  if (e->multi == NULL || !set_multi(e)) {
+    curl_multi_cleanup(e->multi);
+    e->multi = NULL;
+    luaL_error(L, "out of memory");
+  }
+  for (size_t i = 0; i < e->origin_count; i++) /* what waited when another multi was dropped */
+    start_queued(e, &e->origins[i]);
 }
 
 /* Opens the engine at its first use in this process. */
 static void ready(lua_State *L, engine *e) {
   if (e->closed)
     luaL_error(L, "the engine is closed");
-  if (e->multi != NULL && e->owner == getpid())
-    return;
-  if (e->multi != NULL)
+  if (is_foreign(e))
     abandon_engine(e);
-  if (!watch_open(&e->watch))
-    luaL_error(L, "no descriptor for the engine: %s", strerror(errno));
-  if (!open_share(e) || !open_multi(e)) {
-    curl_multi_cleanup(e->multi); /* both take NULL */
-    curl_share_cleanup(e->share);
-    watch_close(&e->watch);
-    e->multi = NULL;
-    e->share = NULL;
-    luaL_error(L, "out of memory");
-  }
-  e->owner = getpid();
-  random_seed(&e->random); /* a child's numbers are not its parent's */
+  if (e->share == NULL)
+    open_engine(L, e);
+  if (e->multi == NULL)
+    open_multi(L, e);
 }
 
 /* -- the Lua type -------------------------------------------------------------------------------- */
@@ -447,9 +473,12 @@ static int l_timer(lua_State *L) {
 }
 
 static void work(engine *e) {
-  watch_run_due(&e->watch, e->multi);
+  CURLMcode code = watch_run_due(&e->watch, e->multi);
   expire(e);
-  reap(e);
+  if (code != CURLM_OK)
+    drop_multi(e, code);
+  else
+    reap(e);
 }
 
 /* A wait longer than libcurl's next time-out ends at that time-out. */
@@ -458,7 +487,11 @@ static void wait_for_work(engine *e, double timeout) {
   double wait = until_due < timeout ? until_due : timeout;
   if (isinf(wait) && e->waiting == 0)
     return; /* nothing would ever end it */
-  watch_wait(&e->watch, e->multi, wait > 0 ? wait : 0);
+  CURLMcode code = watch_wait(&e->watch, e->multi, wait > 0 ? wait : 0);
+  if (code == CURLM_OK)
+    work(e);
+  else
+    drop_multi(e, code);
 }
 
 /** Moves all transfers on.
@@ -481,10 +514,8 @@ static int l_poll(lua_State *L) {
   }
   ready(L, e);
   work(e);
-  if (e->done_count == 0) {
+  if (e->done_count == 0 && e->multi != NULL)
     wait_for_work(e, ms < 0 ? INFINITY : ms / 1e3);
-    work(e);
-  }
   watch_arm(&e->watch, next_due(e));
   lua_pushinteger(L, e->done_count);
   return 1;
@@ -587,7 +618,7 @@ static int l_close(lua_State *L) {
 static int l_gc(lua_State *L) {
   engine *e = lua_touserdata(L, 1);
   shut(e);
-  end_all(e, &e->timers, "the client was closed");
+  end_all(e, &e->timers, "closed", "the client was closed");
   while (e->done.first != NULL)
     transfer_unlink(e->done.first);
   e->done_count = 0;

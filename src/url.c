@@ -37,6 +37,12 @@ static parsed_url *new_parsed_url(lua_State *L) {
   return p;
 }
 
+static CURLUcode check_memory(lua_State *L, CURLUcode code) {
+  if (code == CURLUE_OUT_OF_MEMORY)
+    luaL_error(L, "out of memory");
+  return code;
+}
+
 /** Takes a URL apart.
  * @function parse_url
  * @tparam string text with its scheme
@@ -45,14 +51,16 @@ static parsed_url *new_parsed_url(lua_State *L) {
 static int l_parse_url(lua_State *L) {
   const char *text = luaL_checkstring(L, 1);
   parsed_url *p = new_parsed_url(L);
-  if (curl_url_set(p->url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+  CURLUcode code = curl_url_set(p->url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+  if (check_memory(L, code) != CURLUE_OK) {
     lua_pushnil(L);
     lua_pushliteral(L, "not a URL");
     return 2;
   }
   lua_createtable(L, 0, 8);
   for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
-    if (curl_url_get(p->url, parts[i].part, &p->part, 0) != CURLUE_OK)
+    code = curl_url_get(p->url, parts[i].part, &p->part, 0);
+    if (check_memory(L, code) != CURLUE_OK)
       continue;
     lua_pushstring(L, p->part);
     lua_setfield(L, -2, parts[i].name);

@@ -124,7 +124,7 @@ static int on_socket(CURL *easy, curl_socket_t s, int what, void *userp, void *s
   return 0;
 }
 
-static void act_on(watch *w, CURLM *multi, const struct epoll_event *event) {
+static CURLMcode act_on(watch *w, CURLM *multi, const struct epoll_event *event) {
   curl_socket_t s = event->data.fd;
   int running;
   if (s == w->timer) {
@@ -136,23 +136,28 @@ static void act_on(watch *w, CURLM *multi, const struct epoll_event *event) {
     int mask = ((event->events & EPOLLIN) ? CURL_CSELECT_IN : 0) |
                ((event->events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
                ((event->events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
-    curl_multi_socket_action(multi, s, mask, &running);
+    return curl_multi_socket_action(multi, s, mask, &running);
   }
+  return CURLM_OK;
 }
 
-void watch_wait(watch *w, CURLM *multi, double timeout) {
+CURLMcode watch_wait(watch *w, CURLM *multi, double timeout) {
   struct epoll_event events[EVENTS_A_WAIT];
+  CURLMcode code = CURLM_OK;
   int count = epoll_wait(w->epoll, events, EVENTS_A_WAIT, wait_ms(timeout));
-  for (int i = 0; i < count; i++)
-    act_on(w, multi, &events[i]);
+  for (int i = 0; i < count; i++) {
+    CURLMcode one = act_on(w, multi, &events[i]);
+    code = code != CURLM_OK ? code : one;
+  }
+  return code;
 }
 
-void watch_run_due(watch *w, CURLM *multi) {
+CURLMcode watch_run_due(watch *w, CURLM *multi) {
   int running;
   if (isinf(w->due) || w->due > watch_now())
-    return;
+    return CURLM_OK;
   w->due = INFINITY; /* libcurl names the next one while it acts */
-  curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+  return curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
 }
 
 void watch_arm(watch *w, double due) {
@@ -215,19 +220,19 @@ bool watch_attach_easy(watch *w, CURL *easy) {
 
 #else /* no epoll: libcurl waits by itself, hosts step the engine on a timer */
 
-void watch_wait(watch *w, CURLM *multi, double timeout) {
+CURLMcode watch_wait(watch *w, CURLM *multi, double timeout) {
   int running;
   (void)w;
   curl_multi_poll(multi, NULL, 0, wait_ms(isinf(timeout) ? 1 : timeout), NULL);
-  curl_multi_perform(multi, &running);
+  return curl_multi_perform(multi, &running);
 }
 
-void watch_run_due(watch *w, CURLM *multi) {
+CURLMcode watch_run_due(watch *w, CURLM *multi) {
   int running;
   if (isinf(w->due) || w->due > watch_now())
-    return;
+    return CURLM_OK;
   w->due = INFINITY;
-  curl_multi_perform(multi, &running);
+  return curl_multi_perform(multi, &running);
 }
 
 void watch_arm(watch *w, double due) {

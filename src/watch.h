@@ -47,10 +47,11 @@ bool watch_attach_easy(watch *w, CURL *easy);
 
 /* Waits up to `timeout` seconds (INFINITY: until something happens or a signal comes) and lets libcurl
  * do what there is to do, a handful of sockets at a time so that a frame is never held up long. */
-void watch_wait(watch *w, CURLM *multi, double timeout);
+CURLMcode watch_wait(watch *w, CURLM *multi, double timeout);
 
-/* Lets libcurl act on a time-out that has come. */
-void watch_run_due(watch *w, CURLM *multi);
+/* Lets libcurl act on a time-out that has come. After a failure of either, libcurl may have lost sight of
+ * any transfer. */
+CURLMcode watch_run_due(watch *w, CURLM *multi);
 
 /* Sets the timerfd to `due`, if a host looks at the descriptor. */
 void watch_arm(watch *w, double due);

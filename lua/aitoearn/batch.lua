@@ -97,8 +97,14 @@ local function run_worker(self, child)
     end
     self.work(child, item)
   end
+end
+
+local function end_worker(self, child, ok, message)
   self.children[child] = nil
   self.active = self.active - 1
+  if not ok then
+    self:raise(message)
+  end
   self:wake()
 end
 
@@ -106,14 +112,17 @@ local function start_worker(self)
   local child = task.call(self.client)
   self.children[child] = true
   self.active = self.active + 1
-  self.client.host.spawn(run_worker, self, child)
+  local ok, message = pcall(task.spawn, self, child, run_worker, end_worker)
+  if not ok and self.children[child] then
+    end_worker(self, child, false, message)
+  end
 end
 
 --- Takes items from the source and starts workers for them.
 -- @treturn number|nil seconds until the source may have more
 local function fill(self)
   local seconds
-  while not self.exhausted and length(self.pending) < self.limit do
+  while not (self.closed or self.exhausted) and length(self.pending) < self.limit do
     local item
     item, seconds = self.source(self.client.now())
     if item == nil then
@@ -145,7 +154,7 @@ function Batch:next()
     if result then
       return result[1], result[2], result[3]
     end
-    if self.exhausted and self.active == 0 then
+    if self.closed or (self.exhausted and self.active == 0) then -- a worker may have failed at its start
       break
     end
     local signal = self.client.engine:timer(seconds)

@@ -1,8 +1,6 @@
 --- Calls, and coroutines that make them: what `client:start` and batches run on.
 -- @module aitoearn.task
 
-local unpack = table.unpack or unpack -- luacheck: ignore 143
-
 local task = {}
 
 -- PUC Lua 5.1 cannot yield across pcall; LuaJIT and later ones can.
@@ -116,11 +114,18 @@ function Scheduler:resume(co, ...)
   end
 end
 
---- @treturn thread
+--- Runs a function in a new coroutine up to its first wait. An error on the way there is the caller's.
+-- @treturn thread
 function Scheduler:spawn(fn, ...)
   local co = coroutine.create(fn)
   self.threads[co] = true
-  self:resume(co, ...)
+  local ok, message = coroutine.resume(co, ...)
+  if coroutine.status(co) == "dead" then
+    self.threads[co] = nil
+  end
+  if not ok then
+    error(message, 0)
+  end
   return co
 end
 
@@ -168,69 +173,85 @@ end
 local Task = {}
 Task.__index = Task
 
-local function finish(self, ok, ...)
-  if ok then
-    self.results = { n = select("#", ...), ... }
-  else
-    self.results, self.failure = { n = 0 }, tostring((...))
-  end
-  local client = self.call.client
-  client.running = client.running - 1
-  for _, hook in ipairs(self.hooks) do
-    client:run_hook(hook, unpack(self.results, 1, self.results.n))
+--- What the method returned; nothing where it raised an error.
+local function values(self)
+  if not self.failed then
+    return self.first, self.second
   end
 end
 
---- Does what `finish(self, pcall(run, self.call))` would, in PUC Lua 5.1.
-local function run_protected(self, run)
-  local host, engine = self.call.client.host, self.call.client.engine
+-- Every method returns two values at most. Nothing is allocated before the task is done: it is, memory or not.
+local function finish(self, call, ok, first, second)
+  local client = call.client
+  self.ended, self.failed, self.first, self.second = true, not ok, first, second
+  client.running = client.running - 1
+  for _, hook in ipairs(self.hooks) do
+    client:run_hook(hook, values(self))
+  end
+end
+
+--- Does what `finish(owner, call, pcall(run, owner, call))` would, in PUC Lua 5.1.
+local function run_protected(owner, call, run, finish_run)
+  local host, engine = call.client.host, call.client.engine
   local threads, co = host.threads or {}, coroutine.create(run)
   protected[co], threads[co] = true, true
   local function go_on(ok, ...)
     if coroutine.status(co) == "dead" then
       threads[co] = nil
-      return finish(self, ok, ...)
+      return finish_run(owner, call, ok, ...)
     end
     host.await((...), engine)
     return go_on(coroutine.resume(co))
   end
-  return go_on(coroutine.resume(co, self.call))
+  return go_on(coroutine.resume(co, owner, call))
+end
+
+local function run_pcall(owner, call, run, finish_run)
+  return finish_run(owner, call, pcall(run, owner, call))
+end
+
+--- Starts `run(owner, call)` in a coroutine of the host's, and calls `finish_run(owner, call, ok, ...)` with what comes
+-- of it, an error included: whoever waits for its end must not wait for ever.
+function task.spawn(owner, call, run, finish_run)
+  call.client.host.spawn(pcall_yields and run_pcall or run_protected, owner, call, run, finish_run)
+end
+
+local function run_task(self, call)
+  return self.run(call)
 end
 
 --- Runs `run(call)` as a task of the client's.
 -- @treturn aitoearn.Task
 function task.start(client, run)
-  local self = setmetatable({ call = task.call(client), hooks = {} }, Task)
+  local self = setmetatable({ call = task.call(client), run = run, hooks = {}, ended = false, failed = false,
+    first = false, second = false }, Task)
   client.running = client.running + 1
-  client.host.spawn(function()
-    if pcall_yields then
-      finish(self, pcall(run, self.call))
-    else
-      run_protected(self, run)
-    end
-  end)
+  local ok, message = pcall(task.spawn, self, self.call, run_task, finish)
+  if not (ok or self.ended) then
+    client.running = client.running - 1
+    error(message, 0)
+  end
   return self
 end
 
 --- @treturn boolean whether it has ended
 function Task:done()
-  return self.results ~= nil
+  return self.ended
 end
 
 --- What the method returns; nothing while it runs. An error that a function of the caller's raised in it (a goal, a
 -- pace) is raised again here.
 function Task:result()
-  if self.failure then
-    error(self.failure, 2)
-  end
-  if self.results then
-    return unpack(self.results, 1, self.results.n)
+  if self.failed then
+    error(tostring(self.first), 2)
+  elseif self.ended then
+    return self.first, self.second
   end
 end
 
 --- Ends it at once, with `err.kind == "cancelled"`, whatever it is doing. Harmless on one that is done.
 function Task:cancel()
-  if not self.results then
+  if not self.ended then
     self.call:cancel()
   end
 end
@@ -243,8 +264,8 @@ function Task:on_done(hook)
   if type(hook) ~= "function" then
     error("on_done: function expected, got " .. type(hook), 2)
   end
-  if self.results then
-    self.call.client:run_hook(hook, unpack(self.results, 1, self.results.n))
+  if self.ended then
+    self.call.client:run_hook(hook, values(self))
   else
     self.hooks[#self.hooks + 1] = hook
   end

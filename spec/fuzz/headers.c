@@ -22,7 +22,7 @@ static void check_headers(const answer_headers *headers) {
   require_that(is_span(headers->retry_after));
   require_that(is_span(headers->rate_limit_reset));
   require_that(isnan(headers->retry_at) || isfinite(headers->retry_at));
-  require_that(isnan(headers->date) || isfinite(headers->date));
+  require_that(memchr(headers->date, '\0', sizeof headers->date) != NULL);
   require_that(isnan(headers->retry_after) || isnan(headers->retry_at));
   require_that(memchr(headers->request_id, '\0', sizeof headers->request_id) != NULL);
   double pause = retry_after_seconds(headers);

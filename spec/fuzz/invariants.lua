@@ -3,7 +3,6 @@
 local cjson = require("cjson").new()
 local core = require "aitoearn.core"
 
-cjson.encode_number_precision(16)
 cjson.encode_max_depth(200)
 cjson.encode_sparse_array(true)
 
@@ -18,8 +17,8 @@ local function check_failure(failure)
   assert(failure.body == nil or #failure.body <= 8192, "a long body")
 end
 
--- lua-cjson writes infinities as nothing that JSON knows, and numbers beyond 16 digits inexactly; an empty array becomes
--- an object. What it cannot write is no matter of the decoder's.
+-- lua-cjson writes infinities as nothing that JSON knows, numbers with 14 digits, and an empty array as an object. What
+-- it cannot write is no matter of the decoder's.
 local function encodable(value)
   if type(value) == "number" then
     return value == value and value > -1e300 and value < 1e300
@@ -31,11 +30,14 @@ local function encodable(value)
   return true
 end
 
-local function is_close(a, b) return a == b or math.abs(a - b) <= 1e-14 * math.abs(a) end
+local function same_number(a, b)
+  local is_exact = math.abs(a) < 1e13 -- beyond it 14 digits may turn a fraction into a whole number
+  return (a == b or math.abs(a - b) <= 1e-13 * math.abs(a)) and (math.type(a) == math.type(b) or not is_exact)
+end
 
 local function same(a, b)
   if type(a) == "number" and type(b) == "number" then
-    return is_close(a, b) and math.type(a) == math.type(b)
+    return same_number(a, b)
   elseif type(a) ~= "table" or type(b) ~= "table" then
     return a == b
   end
