@@ -217,7 +217,7 @@ asan: private LUA = $(SANITIZED_BUILD)/lua
 asan: deps ## run the specs under ASan, UBSan and LeakSanitizer, with a collector that never rests
 	@$(MAKE) --no-print-directory BUILD=$(BUILD) CFLAGS='$(SANITIZED)' HARDENING= all
 	$(CC) $(SANITIZED) $(WARNINGS) $(LUA_CFLAGS) -o $(LUA) spec/asan/lua.c $(LUA_LIBS)
-	$(call busted,$(SPEC),ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=0)
+	$(call busted,$(SPEC),ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64)
 
 # What the collector has not collected yet when a spec ends the process is no leak: "possible" ones do not count.
 VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \

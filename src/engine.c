@@ -111,6 +111,7 @@ static void end_transfer(transfer *t, const char *ending, const char *message) {
   e->done_count++;
 }
 
+static const char client_closed[] = "the client was closed";
 static const char no_connection[] = "the deadline passed before a connection was free";
 
 /* Hands the transfer to libcurl. It is in no list. */
@@ -206,35 +207,6 @@ static void arm(engine *e) {
   watch_arm(&e->watch, e->done_count > 0 ? 0 : next_due(e));
 }
 
-void engine_end(transfer *t, const char *ending, const char *message) {
-  engine *e = t->engine;
-  bool running = t->state == TRANSFER_RUNNING;
-  if (running)
-    take_from_multi(e, t);
-  engine_release(t);
-  end_transfer(t, ending, message);
-  if (running)
-    start_queued(e, &e->origins[t->origin]);
-  arm(e);
-}
-
-void engine_forget(transfer *t) {
-  engine *e = t->engine;
-  if (t->state == TRANSFER_RUNNING)
-    take_from_multi(e, t);
-  if (t->state != TRANSFER_DONE) {
-    e->waiting--;
-    t->state = TRANSFER_DONE; /* a finalizer in Lua may still call its methods */
-    t->ending = "closed";
-    t->ending_message = "the client was collected";
-  }
-  if (t->list == &e->done)
-    e->done_count--;
-  deadlines_remove(&e->deadlines, t);
-  transfer_unlink(t);
-  engine_release(t);
-}
-
 /* -- open, close, fork --------------------------------------------------------------------------- */
 
 static void end_all(engine *e, transfer_list *list, const char *ending, const char *message) {
@@ -328,24 +300,49 @@ static bool is_foreign(const engine *e) {
   return e->share != NULL && e->owner != getpid();
 }
 
-static bool open_share(engine *e) {
-  e->share = curl_share_init();
-  return e->share != NULL &&
-         curl_share_setopt(e->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK;
+void engine_end(transfer *t, const char *ending, const char *message) {
+  engine *e = t->engine;
+  if (is_foreign(e)) {
+    abandon_engine(e);
+    return; /* it has ended by that */
+  }
+  bool running = t->state == TRANSFER_RUNNING;
+  if (running)
+    take_from_multi(e, t);
+  engine_release(t);
+  end_transfer(t, ending, message);
+  if (running)
+    start_queued(e, &e->origins[t->origin]);
+  arm(e);
 }
 
-/* What belongs to this process for good: descriptors, the share. */
-static void open_engine(lua_State *L, engine *e) {
-  if (!watch_open(&e->watch))
-    luaL_error(L, "no descriptor for the engine: %s", strerror(errno));
-  if (!open_share(e)) {
-    curl_share_cleanup(e->share); /* takes NULL */
-    watch_close(&e->watch);
-    e->share = NULL;
-    luaL_error(L, "out of memory");
+void engine_forget(transfer *t) {
+  engine *e = t->engine;
+  if (is_foreign(e))
+    abandon_engine(e);
+  if (t->state == TRANSFER_RUNNING)
+    take_from_multi(e, t);
+  if (t->state != TRANSFER_DONE) {
+    e->waiting--;
+    t->state = TRANSFER_DONE; /* a finalizer in Lua may still call its methods */
+    t->ending = "closed";
+    t->ending_message = "the client was collected";
   }
-  e->owner = getpid();
-  random_seed(&e->random); /* a child's numbers are not its parent's */
+  if (t->list == &e->done)
+    e->done_count--;
+  deadlines_remove(&e->deadlines, t);
+  transfer_unlink(t);
+  engine_release(t);
+}
+
+static bool open_share(engine *e) {
+  e->share = curl_share_init();
+  if (e->share != NULL &&
+      curl_share_setopt(e->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) == CURLSHE_OK)
+    return true;
+  curl_share_cleanup(e->share); /* takes NULL */
+  e->share = NULL;
+  return false;
 }
 
 static bool set_multi(engine *e) {
@@ -356,27 +353,35 @@ static bool set_multi(engine *e) {
          curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
 }
 
-static void open_multi(lua_State *L, engine *e) {
+static bool open_multi(engine *e) {
   e->multi = curl_multi_init();
   if (e->multi == NULL || !set_multi(e)) {
     curl_multi_cleanup(e->multi);
     e->multi = NULL;
-    luaL_error(L, "out of memory");
+    return false;
   }
   for (size_t i = 0; i < e->origin_count; i++) /* what waited when another multi was dropped */
     start_queued(e, &e->origins[i]);
+  return true;
 }
 
-/* Opens the engine at its first use in this process. */
-static void ready(lua_State *L, engine *e) {
-  if (e->closed)
-    luaL_error(L, "the engine is closed");
+static const char out_of_memory[] = "out of memory";
+
+/* Opens the engine at its first use in this process. Returns what is in the way of that, or NULL. */
+static const char *ready(engine *e) {
   if (is_foreign(e))
     abandon_engine(e);
-  if (e->share == NULL)
-    open_engine(L, e);
-  if (e->multi == NULL)
-    open_multi(L, e);
+  if (e->share == NULL) {
+    if (!watch_open(&e->watch))
+      return "no descriptors are left";
+    if (!open_share(e)) {
+      watch_close(&e->watch);
+      return out_of_memory;
+    }
+    e->owner = getpid();
+    random_seed(&e->random); /* a child's numbers are not its parent's */
+  }
+  return e->multi != NULL || open_multi(e) ? NULL : out_of_memory;
 }
 
 /* -- the Lua type -------------------------------------------------------------------------------- */
@@ -387,6 +392,11 @@ static engine *to_engine(lua_State *L) {
     fail_argument(L, 1, "engine expected");
   lua_pop(L, 1);
   return e;
+}
+
+static void check_open(lua_State *L, const engine *e) {
+  if (e->closed)
+    luaL_error(L, "the engine is closed");
 }
 
 /* nil and false: none. */
@@ -427,7 +437,8 @@ static int l_get(lua_State *L) {
   double deadline = seconds_argument(L, 7);
   char uuid[RANDOM_UUID_BYTES];
   luaL_argcheck(L, index >= 1 && (size_t)index <= e->origin_count, 2, "no such origin");
-  ready(L, e);
+  check_open(L, e);
+  const char *problem = ready(e);
   if (request_id == NULL) {
     random_uuid(&e->random, uuid);
     request_id = uuid;
@@ -439,7 +450,9 @@ static int l_get(lua_State *L) {
   t->timeout = timeout;
   adopt(L, e, t, 8, deadline);
   origin *o = &e->origins[t->origin];
-  if (o->queue.first == NULL && has_room(e, o)) {
+  if (problem != NULL || e->closed) { /* a finalizer that ran meanwhile may have closed it */
+    end_transfer(t, e->closed ? "closed" : "transport", e->closed ? client_closed : problem);
+  } else if (e->multi != NULL && o->queue.first == NULL && has_room(e, o)) {
     start_transfer(e, t);
   } else {
     transfer_append(&o->queue, t);
@@ -458,8 +471,8 @@ static int l_get(lua_State *L) {
 static int l_timer(lua_State *L) {
   engine *e = to_engine(L);
   double seconds = seconds_argument(L, 2);
-  if (!e->closed) /* after the end a timer can still be fired */
-    ready(L, e);
+  if (!e->closed)
+    ready(e); /* where that fails, or after the end, a timer works all the same */
   lua_settop(L, 2);
   lua_getuservalue(L, 1);
   transfer *t = transfer_new_timer(L, lua_upvalueindex(2), 3);
@@ -494,6 +507,17 @@ static void wait_for_work(engine *e, double timeout) {
     drop_multi(e, code);
 }
 
+/* Without descriptors, or memory, timers go on; and now and then there is another try. */
+static void wait_without_engine(engine *e, double timeout) {
+  const transfer *first = deadlines_first(&e->deadlines);
+  double wait = first != NULL ? first->deadline - watch_now() : INFINITY;
+  wait = timeout < wait ? timeout : wait;
+  wait = wait < 0 ? 0 : wait > 0.1 ? 0.1 : wait;
+  if (e->done_count == 0)
+    poll(NULL, 0, (int)ceil(wait * 1e3));
+  expire(e);
+}
+
 /** Moves all transfers on.
  * @function engine:poll
  * @tparam number ms how long to wait for something to happen, milliseconds: 0 never waits, −1 has no
@@ -512,10 +536,14 @@ static int l_poll(lua_State *L) {
     lua_pushinteger(L, e->done_count);
     return 1;
   }
-  ready(L, e);
-  work(e);
-  if (e->done_count == 0 && e->multi != NULL)
-    wait_for_work(e, ms < 0 ? INFINITY : ms / 1e3);
+  double timeout = ms < 0 ? INFINITY : ms / 1e3;
+  if (ready(e) != NULL) {
+    wait_without_engine(e, timeout);
+  } else {
+    work(e);
+    if (e->done_count == 0 && e->multi != NULL)
+      wait_for_work(e, timeout);
+  }
   watch_arm(&e->watch, next_due(e));
   lua_pushinteger(L, e->done_count);
   return 1;
@@ -545,8 +573,8 @@ static int l_next(lua_State *L) {
  * @treturn integer|nil */
 static int l_getfd(lua_State *L) {
   engine *e = to_engine(L);
-  ready(L, e);
-  if (e->watch.epoll < 0)
+  check_open(L, e);
+  if (ready(e) != NULL || e->watch.epoll < 0)
     return 0;
   e->watch.shared = true;
   e->host_polls = lua_toboolean(L, 2);
@@ -604,7 +632,7 @@ static void shut(engine *e) {
   if (is_foreign(e))
     abandon_engine(e);
   else
-    close_engine(e, "the client was closed");
+    close_engine(e, client_closed);
 }
 
 /** Ends everything; what was in flight is done, `closed`, and can still be fetched with `next`.
@@ -618,7 +646,7 @@ static int l_close(lua_State *L) {
 static int l_gc(lua_State *L) {
   engine *e = lua_touserdata(L, 1);
   shut(e);
-  end_all(e, &e->timers, "closed", "the client was closed");
+  end_all(e, &e->timers, "closed", client_closed);
   while (e->done.first != NULL)
     transfer_unlink(e->done.first);
   e->done_count = 0;
@@ -665,6 +693,9 @@ static void read_options(lua_State *L, engine *e, int company) {
   o->connect_timeout_ms = connect_timeout_option(L);
   o->ca_file = string_option(L, "ca_file", company);
   o->proxy = string_option(L, "proxy", company);
+  lua_getfield(L, 1, "allow_http");
+  o->is_http_local = !lua_toboolean(L, -1);
+  lua_pop(L, 1);
   o->user_agent = string_option(L, "user_agent", company);
   const char *language = string_option(L, "accept_language", company);
   e->header_lines[0].data = (char *)"Accept: application/json";
@@ -680,7 +711,7 @@ static void read_options(lua_State *L, engine *e, int company) {
  * @function engine
  * @tparam table options `origins` (how many endpoints), `max_connections` (each), `max_response_bytes`,
  *   `connect_timeout` (seconds or false), and where wanted `ca_file`, `proxy`, `user_agent`,
- *   `accept_language`
+ *   `accept_language`, `allow_http`
  * @treturn engine */
 static int l_engine(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);

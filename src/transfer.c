@@ -218,13 +218,17 @@ static bool set_ca(CURL *easy, const char *ca_file) {
   return true;
 }
 
+/* Plain http that must not leave this machine goes to no proxy either; NULL: the environment's. */
+static const char *proxy_for(const transfer_options *options, bool https) {
+  return options->proxy == NULL && options->is_http_local && !https ? "" : options->proxy;
+}
+
 static bool set_engine_options(handle *h, const transfer_options *options) {
   CURL *easy = h->easy;
   return curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms) ==
              CURLE_OK &&
          set_ca(easy, options->ca_file) &&
-         (options->proxy == NULL ||
-          curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy) == CURLE_OK) &&
+         curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(options, false)) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->detail) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_PRIVATE, h) == CURLE_OK &&
@@ -270,7 +274,8 @@ bool handle_prepare(handle *h, transfer *t, double timeout) {
   t->header_lines[1].next = h->options->header_lines;
   if (h->https != t->https) {
     /* On plain http it would hold every transfer until the first answer. */
-    if (curl_easy_setopt(h->easy, CURLOPT_PIPEWAIT, t->https ? 1L : 0L) != CURLE_OK)
+    if (curl_easy_setopt(h->easy, CURLOPT_PIPEWAIT, t->https ? 1L : 0L) != CURLE_OK ||
+        curl_easy_setopt(h->easy, CURLOPT_PROXY, proxy_for(h->options, t->https)) != CURLE_OK)
       return false;
     h->https = t->https;
   }
@@ -286,7 +291,7 @@ void handle_finish(handle *h, CURLcode result) {
 
 void handle_trim(handle *h) {
   h->transfer = NULL;
-  if (h->body_capacity <= KEPT_BODY_BYTES)
+  if (h->body != NULL && h->body_capacity <= KEPT_BODY_BYTES)
     return;
   free(h->body);
   h->body = NULL;
@@ -450,12 +455,29 @@ static void set_answer_facts(lua_State *L, const transfer *t) {
 }
 
 static int push_failure(lua_State *L, transfer *t) {
-  const char *over = t->handle != NULL ? t->handle->over : NULL;
+  char detail[CURL_ERROR_SIZE]; /* a finalizer that runs meanwhile may close the engine */
   if (t->ending != NULL)
     return fail_push(L, t->ending, t->ending_message);
-  if (over != NULL)
-    return fail_push(L, "protocol", over);
-  return fail_push_curl(L, t->result, t->handle->detail);
+  if (t->handle->over != NULL)
+    return fail_push(L, "protocol", t->handle->over);
+  memcpy(detail, t->handle->detail, sizeof detail);
+  return fail_push_curl(L, t->result, detail);
+}
+
+/* Takes the body out of the handle while Lua copies it: a finalizer that runs meanwhile may close the engine,
+ * which frees the handles. Should the copy fail, the transfer keeps it. */
+static void push_body(lua_State *L, transfer *t) {
+  size_t length = t->handle->body_length;
+  if (t->body == NULL) {
+    t->body = t->handle->body;
+    t->handle->body = NULL;
+  }
+  lua_pushlstring(L, length > 0 ? t->body : "", length);
+  if (t->handle != NULL)
+    t->handle->body = t->body;
+  else
+    free(t->body);
+  t->body = NULL;
 }
 
 /** Reads the result, once.
@@ -471,7 +493,7 @@ static int l_result(lua_State *L) {
   if (t->read || t->origin < 0)
     return luaL_error(L, t->read ? "the result was read before" : "a timer has no result");
   if (t->ending == NULL && t->result == CURLE_OK) {
-    lua_pushlstring(L, t->handle->body_length > 0 ? t->handle->body : "", t->handle->body_length);
+    push_body(L, t);
     values = envelope_push_record(L, t->http_status);
   } else {
     values = push_failure(L, t);
@@ -489,6 +511,7 @@ static int l_gc(lua_State *L) {
   transfer *t = lua_touserdata(L, 1);
   if (t->list != NULL || t->handle != NULL)
     engine_forget(t);
+  free(t->body);
   return 0;
 }
 

@@ -67,6 +67,7 @@ struct transfer {
   double finished;
   answer_headers headers;
   bool read;        /* its result has been handed out */
+  char *body;       /* the handle's, while it is being read */
   struct curl_slist header_lines[2]; /* the key, the request id; then the engine's constant ones */
   const char *url;
   const char *request_id;
@@ -79,7 +80,8 @@ typedef struct {
   size_t max_response_bytes;
   long connect_timeout_ms;
   const char *ca_file;
-  const char *proxy;
+  const char *proxy; /* NULL: the environment's */
+  bool is_http_local; /* no http:// leads to another machine */
   const char *user_agent;
   struct curl_slist *header_lines; /* the same for every request */
 } transfer_options;

@@ -164,7 +164,7 @@ void watch_arm(watch *w, double due) {
   struct itimerspec at = {0};
   if (!w->shared || w->timer < 0 || due >= w->armed)
     return; /* set too early it is set again when it fires, which is rarer than to set it each time */
-  if (!isinf(due)) {
+  if (due < 1e12) { /* later than that is never, and time_t may not hold it */
     double whole = floor(due);
     at.it_value.tv_sec = (time_t)whole;
     at.it_value.tv_nsec = (long)((due - whole) * 1e9);

@@ -167,11 +167,8 @@ function Batch:next()
   end
 end
 
---- Cancels what is in flight and forgets the rest.
+--- Cancels what is in flight and forgets the rest. Again where it was interrupted, out of memory.
 function Batch:close()
-  if self.closed then
-    return
-  end
   self.closed = true
   for child in pairs(self.children) do
     child:cancel()

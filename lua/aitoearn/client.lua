@@ -19,15 +19,20 @@ local Client = {}
 Client.__index = Client
 Client.__name = "aitoearn.client"
 
+--- Connections belong to a host and port, so base URLs that share them share an origin.
 local function make_sites(config)
-  local list, by_name, origins = {}, {}, 0
+  local list, by_name, origins, origin_of = {}, {}, 0, {}
   for _, spec in ipairs(config.sites) do
     local site = sites.new(spec.name, spec.urls, spec.api_key)
     site.budget = retry.budget()
     site.interval = config.max_rate and 1 / config.max_rate
     for _, endpoint in ipairs(site.endpoints) do
-      origins = origins + 1
-      endpoint.origin = origins
+      local authority = endpoint.url:match("^%a+://[^/]*"):lower()
+      if not origin_of[authority] then
+        origins = origins + 1
+        origin_of[authority] = origins
+      end
+      endpoint.origin = origin_of[authority]
       endpoint.prefix = endpoint.url .. fetch.PATH
     end
     list[#list + 1], by_name[spec.name] = site, site
@@ -77,6 +82,7 @@ function client.new(config, version)
     connect_timeout = config.connect_timeout,
     ca_file = config.ca_file,
     proxy = config.proxy,
+    allow_http = config.allow_http,
     user_agent = config.user_agent or "aitoearn-lua/" .. version,
     accept_language = config.accept_language,
   }

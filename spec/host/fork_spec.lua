@@ -7,7 +7,8 @@ describe("after a fork", function()
   local p, said
   setup(function()
     p = assert(platform.start())
-    said = outside.run { command = "luajit spec/host/fork/script.lua", abi = "5.1", platform = p }
+    said = outside.run { command = "luajit spec/host/fork/script.lua", abi = "5.1", platform = p,
+      env = { HTTPS1 = p.https1 } }
     shell.run "sleep 0.1"
   end)
   teardown(function() p:stop() end)
@@ -15,7 +16,7 @@ describe("after a fork", function()
   it("the script and its children come to their ends", function()
     assert.equal("ok", said.status, said.output)
     assert.equal("", said.output)
-    for _, name in ipairs { "child", "busy_child", "closing_child", "idle_child" } do
+    for _, name in ipairs { "child", "busy_child", "closing_child", "idle_child", "cancelling", "iterating", "leaving" } do
       assert.equal("0", said[name .. ".exit"], name)
     end
   end)
@@ -45,5 +46,14 @@ describe("after a fork", function()
   it("a child that closes or collects the client leaves the parent's calls alone", function()
     assert.equal("record", said["parent.task_of_closing"])
     assert.equal("record", said["parent.task_of_idle"])
+  end)
+
+  it("a child that cancels, or ends as programs end, leaves the parent's TLS connections alone", function()
+    for _, name in ipairs { "cancelling", "iterating", "leaving" } do
+      for _, what in ipairs { "first", "task", "second" } do
+        assert.equal("record", said[name .. "." .. what], name .. "." .. what)
+      end
+    end
+    assert.equal("2", said.connections) -- no more were needed
   end)
 end)

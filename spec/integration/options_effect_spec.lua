@@ -121,6 +121,20 @@ describe("the option", function()
     failure("timeout", helper.client({ timeout = false, deadline = 0.2 }):get_record "silent")
   end)
 
+  it("max_connections counts base URLs on one host together, and their requests queue with us", function()
+    local sites = {
+      one = { server = p.cn.http, api_key = p.cn.key },
+      two = { server = p.cn.http .. "/", api_key = p.cn.key },
+    }
+    local client = helper.client { sites = sites, site = "one", max_connections = 1, timeout = 0.8, retry = false }
+    local first = client:start("get_record", "slow:500~one")
+    local second = client:start("get_record", "slow:500~two", { site = "two" })
+    while client:poll(1) > 0 do end
+    assert(first:result())
+    assert(second:result()) -- 0.8 s from when it had the connection
+    assert.equal(1, client:stats().connections)
+  end)
+
   it("max_connections bounds the connections to an endpoint", function()
     local one, three = helper.client { max_connections = 1 }, helper.client { max_connections = 3 }
     assert.is_true(together(one, 4, "slow:60") >= 0.24)

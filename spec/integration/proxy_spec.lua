@@ -95,19 +95,25 @@ describe("a proxy", function()
   end)
 
   describe("of the environment", function()
-    local function ask(server, environment)
+    local function ask(server, environment, allow_http)
       local output = assert(helper.script(([[
-        local client = require("aitoearn").new { server = %q, api_key = %q, ca_file = %q }
+        local client = require("aitoearn").new { server = %q, api_key = %q, ca_file = %q, allow_http = %s }
         local record, err = client:get_record "ok"
         print(record and record.id or err)
-      ]]):format(server, p.cn.key, p.ca_file), "-u http_proxy -u https_proxy -u all_proxy -u no_proxy -u NO_PROXY "
+      ]]):format(server, p.cn.key, p.ca_file, tostring(allow_http or false)),
+        "-u http_proxy -u https_proxy -u all_proxy -u no_proxy -u NO_PROXY "
         .. "-u HTTPS_PROXY -u ALL_PROXY " .. environment))
       assert.equal("ok", output)
     end
 
     it("is used", function()
-      ask(p.cn.http, "http_proxy=" .. p.proxy)
+      ask(p.cn.http, "http_proxy=" .. p.proxy, true)
       assert.same({ "cn_http", "proxy" }, servers())
+    end)
+
+    it("is not used for http that must not leave this machine", function()
+      ask(p.cn.http, "http_proxy=" .. p.proxy .. " all_proxy=" .. p.proxy)
+      assert.same({ "cn_http" }, servers())
     end)
 
     it("is used for https", function()
@@ -117,7 +123,7 @@ describe("a proxy", function()
     end)
 
     it("is not used for the hosts in no_proxy", function()
-      ask(p.cn.http, "http_proxy=" .. p.proxy .. " no_proxy=127.0.0.1")
+      ask(p.cn.http, "http_proxy=" .. p.proxy .. " no_proxy=127.0.0.1", true)
       assert.same({ "cn_http" }, servers())
     end)
   end)

@@ -59,3 +59,25 @@ end)
 while client:poll(1) > 0 do end
 say("parent.task_of_idle", kind(task:result()))
 client:close()
+
+-- Over TLS a child that so much as says goodbye on its parent's connections spoils them.
+local secure = aitoearn.new { server = os.getenv "HTTPS1", ca_file = os.getenv "AITOEARN_SPEC_CA", retry = false }
+local leave = {
+  cancelling = function(running) running:cancel() end,
+  iterating = function(_, iterator) iterator:close() end,
+  leaving = function()
+    io.stdout:flush()
+    os.exit(true, true) -- ends the Lua state, and collects whatever there is
+  end,
+}
+for name, fn in pairs(leave) do
+  local iterator = secure:each_record({ "ok~" .. name, "slow:300:ok~i" .. name }, { concurrency = 2 })
+  say(name .. ".first", kind(select(2, iterator())))
+  task = secure:start("get_record", "slow:300:ok~t" .. name)
+  secure:poll()
+  in_child(name, function() fn(task, iterator) end)
+  while secure:poll(1) > 0 do end
+  say(name .. ".task", kind(task:result()))
+  say(name .. ".second", kind(select(2, iterator())))
+end
+say("connections", secure:stats().connections)
