@@ -3,13 +3,15 @@
 -- Numbers of one run are compared with each other, never with those of another day: contenders take turns, and a
 -- result is the median of each round's ratio, with the least and the most beside it. A missed target is told, and
 -- fails nothing: machines are noisy. From the environment: BENCH_ROUNDS (9), BENCH_CALLS (2000 a round), BENCH_IDS
--- (100,000, of the memory measure), BENCH_ONLY (the names of some measures below).
+-- (100,000, of the memory measure), BENCH_ONLY (the names of some measures below), BENCH_README (the file that gets the
+-- table of the peers).
 
 local measure = require "spec.bench.measure"
 local platform = require "spec.platform"
 local batches = require "spec.bench.batches"
 local calls = require "spec.bench.calls"
 local frames = require "spec.bench.frames"
+local peers = require "spec.bench.peers"
 local shell = require "spec.platform.shell"
 
 -- Processor time is measured with us and the server on one processor, wall-clock time as it comes.
@@ -18,6 +20,7 @@ local processor_time = {
   { "decode", calls.decode },
   { "batch", batches.beside_bare },
   { "poll", frames.poll },
+  { "peers", peers.run },
 }
 local others = {
   { "require", calls.require },

@@ -4,6 +4,7 @@ local aitoearn = require "aitoearn"
 local cases = require "spec.faults.cases"
 local net = require "spec.faults.net"
 local platform = require "spec.platform"
+local replace = require "spec.readme"
 local shell = require "spec.platform.shell"
 
 local LABEL = { http = "HTTP/1.1", tls = "HTTP/1.1 + TLS", h2 = "HTTP/2" }
@@ -100,14 +101,6 @@ local function row(case)
     case[3] == "record" and "" or case.retryable and "yes" or "no", case.within)
 end
 
-local function write_readme(path, rows)
-  local text = assert(shell.read(path), path)
-  local first, from = text:find "<!%-%- faults %-%->\n"
-  local to = from and text:find("<!-- /faults -->", from, true)
-  assert(first and to, path .. ": no marks <!-- faults --> and <!-- /faults -->")
-  shell.write(path, text:sub(1, from) .. table.concat(rows, "\n") .. "\n" .. text:sub(to))
-end
-
 local function is_wanted(case)
   local only = os.getenv "FAULTS_ONLY"
   return not only or (case[1] .. ": " .. case[2]):find(only, 1, true) ~= nil
@@ -157,7 +150,7 @@ return function(lua, is_inside, readme)
   io.write(("%d passed, %d failed%s\n"):format(totals.passed, totals.failed,
     totals.left_out > 0 and ", " .. totals.left_out .. " left out: they need namespaces" or ""))
   if totals.failed == 0 and readme then
-    write_readme(readme, rows)
+    replace(readme, "faults", table.concat(rows, "\n"))
   end
   return totals.failed == 0 and totals.passed > 0
 end
