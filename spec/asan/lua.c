@@ -35,8 +35,8 @@ int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (L == NULL || argc < 2)
     return 2;
-  lua_gc(L, LUA_GCSETPAUSE, 0);
-  lua_gc(L, LUA_GCSETSTEPMUL, 400);
+  lua_gc(L, LUA_GCSETPAUSE, 100); /* the next cycle begins where one ends; */
+  lua_gc(L, LUA_GCSETSTEPMUL, 8);  /* slowly, since it never ends */
   luaL_openlibs(L);
   push_arguments(L, argc, argv);
   lua_pushcfunction(L, traceback);

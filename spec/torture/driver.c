@@ -6,10 +6,12 @@
  * left: no block of any kind, no descriptor, nothing that LeakSanitizer finds.
  *
  *   driver life.lua             everything, within a limit for each scene
+ *   driver life.lua SCENE       one scene
  *   driver life.lua SCENE KIND MODE N   one run, in the foreground
  *
  * Environment: TORTURE_LIMIT (runs per scene and kind; 0: all), TORTURE_JOBS, TORTURE_OFFSET. */
 #include <curl/curl.h>
+#include <sanitizer/asan_interface.h>
 #include <dirent.h>
 #include <dlfcn.h>
 #include <lauxlib.h>
@@ -116,12 +118,64 @@ void *torture_calloc(size_t n, size_t size) { return fails(OF_OURS) ? NULL : cou
 void *torture_realloc(void *block, size_t size) { return resize(OF_OURS, block, size); }
 void torture_free(void *block) { release(OF_OURS, block); }
 
-static void *curl_malloc(size_t size) { return fails(OF_CURL) ? NULL : counted(OF_CURL, malloc(size)); }
-static void *curl_calloc(size_t n, size_t size) { return fails(OF_CURL) ? NULL : counted(OF_CURL, calloc(n, size)); }
-static void *curl_realloc(void *block, size_t size) { return resize(OF_CURL, block, size); }
-static void curl_release(void *block) { release(OF_CURL, block); }
+/* -- libcurl's memory: it frees some blocks twice when memory runs out (7.88: the name of a TLS session,
+ * Curl_ssl_addsessionid). That is no fault of ours, and must not hide those that are: its blocks stay, each
+ * with a head that says so, poisoned for whoever looks into them, and a second free is counted. */
+typedef struct block {
+  struct block *next; /* keeps it in LeakSanitizer's sight */
+  size_t size;
+  bool freed;
+} block;
+
+static block *blocks;
+static long freed_twice;
+
+static block *head_of(void *bytes) {
+  return (block *)bytes - 1;
+}
+
+static void *curl_malloc(size_t size) {
+  block *b = fails(OF_CURL) ? NULL : malloc(sizeof *b + size);
+  if (b == NULL)
+    return NULL;
+  b->size = size;
+  b->freed = false;
+  do /* libcurl's resolver is a thread */
+    b->next = __atomic_load_n(&blocks, __ATOMIC_RELAXED);
+  while (!__atomic_compare_exchange_n(&blocks, &b->next, b, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+  return counted(OF_CURL, b + 1);
+}
+
+static void *curl_calloc(size_t n, size_t size) {
+  void *bytes = curl_malloc(n * size);
+  return bytes != NULL ? memset(bytes, 0, n * size) : NULL;
+}
+
+static void curl_release(void *bytes) {
+  if (bytes == NULL)
+    return;
+  if (head_of(bytes)->freed) {
+    freed_twice++;
+    return;
+  }
+  head_of(bytes)->freed = true;
+  __asan_poison_memory_region(bytes, head_of(bytes)->size);
+  __atomic_sub_fetch(&torture.live[OF_CURL], 1, __ATOMIC_RELAXED);
+}
+
+static void *curl_realloc(void *bytes, size_t size) {
+  void *larger = curl_malloc(size);
+  if (larger != NULL && bytes != NULL) {
+    size_t old = head_of(bytes)->size;
+    memcpy(larger, bytes, old < size ? old : size);
+    curl_release(bytes);
+  }
+  return larger;
+}
+
 static char *curl_strdup(const char *text) {
-  return fails(OF_CURL) ? NULL : counted(OF_CURL, strdup(text));
+  char *copy = curl_malloc(strlen(text) + 1);
+  return copy != NULL ? strcpy(copy, text) : NULL;
 }
 
 /* Lua counts on it that making a block smaller never fails. */
@@ -142,6 +196,7 @@ static void *lua_allocate(void *unused, void *block, size_t old, size_t size) {
 
 typedef struct {
   long fired;
+  long freed_twice;
   char message[512];
 } outcome;
 
@@ -222,6 +277,7 @@ static int run(lua_State *L, int kind, int mode, long at, outcome *out) {
   if (!play(L, out))
     return 1;
   lua_close(L);
+  out->freed_twice = freed_twice;
   if (left_behind(out, before, fds))
     return 1;
   if (__lsan_do_recoverable_leak_check() != 0) {
@@ -241,7 +297,7 @@ static struct {
   outcome *out;
 } jobs[MAX_JOBS];
 static int job_count;
-static long runs, failures;
+static long runs, failures, faults_of_libcurl;
 
 static void log_path(char *path, size_t size, int job) {
   snprintf(path, size, "%s/torture-%d.log", getenv("TORTURE_DIR"), job);
@@ -266,6 +322,7 @@ static int reap(const char *scene, int kind, int mode, bool *fired) {
   outcome *out = jobs[job].out;
   jobs[job].pid = 0;
   runs++;
+  faults_of_libcurl += out->freed_twice > 0;
   *fired = out->fired > 0 || !WIFEXITED(status);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
     return job;
@@ -415,13 +472,15 @@ int main(int argc, char **argv) {
     }
     lua_settop(L, 2);
     lua_gc(L, LUA_GCCOLLECT);
-    if (argc < 6)
-      torment(L, name);
-    else if (strcmp(argv[2], name) == 0)
+    if (argc == 6 && strcmp(argv[2], name) == 0)
       return repeat(L, argv + 2);
+    if (argc == 2 || (argc == 3 && strcmp(argv[2], name) == 0))
+      torment(L, name);
     lua_remove(L, 1);
   }
-  printf("%ld runs, %ld failed\n", runs, failures);
+  if (faults_of_libcurl > 0)
+    printf("in %ld runs libcurl %s itself freed a block twice\n", faults_of_libcurl, curl_version_info(CURLVERSION_NOW)->version);
+  printf("%ld passed, %ld failed\n", runs - failures, failures);
   lua_close(L);
   return failures > 0;
 }

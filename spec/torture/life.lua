@@ -49,8 +49,10 @@ local function settle(client)
   end
 end
 
--- The client has to work, and then to close.
+-- The client has to work, and then to close. What an interrupted call left behind ends when it is collected.
 local function check_client(client)
+  collectgarbage()
+  collectgarbage()
   settle(client)
   local record, err = client:get_record "ok"
   if not record then error("the client does not work any more: " .. tostring(err), 0) end
