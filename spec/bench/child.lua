@@ -32,18 +32,19 @@ function measures.decode(body, count)
   return processor_time(decode_loop, decode, body, tonumber(count))
 end
 
-local function call_loop(client, count)
+local function call_loop(client, count, id)
   for _ = 1, count do
-    assert(client:get_record "6877a1b20000000000000000")
+    assert(client:get_record(id))
   end
 end
 
 --- Processor seconds of calls one after another, and the connections that they opened after the warm-up.
-function measures.calls(server, key, ca_file, count, warm_up)
+function measures.calls(server, key, ca_file, count, warm_up, id)
   local client = require "aitoearn".new { server = server, api_key = key, ca_file = ca_file }
-  call_loop(client, tonumber(warm_up))
+  id = id or "6877a1b20000000000000000"
+  call_loop(client, tonumber(warm_up), id)
   local opened = client:stats().connections
-  local seconds = processor_time(call_loop, client, tonumber(count))
+  local seconds = processor_time(call_loop, client, tonumber(count), id)
   return seconds, client:stats().connections - opened
 end
 
@@ -76,6 +77,35 @@ function measures.require(name)
   local before = now()
   require(name)
   return (now() - before) * 1e3
+end
+
+--- Polls with so many records in flight, or with nothing to do.
+function measures.polls(server, key, ca_file, count, in_flight)
+  local client = require "aitoearn".new { server = server, api_key = key, ca_file = ca_file, timeout = false,
+    deadline = false }
+  assert(client:get_record "6877a1b20000000000000000")
+  for i = 1, tonumber(in_flight) do
+    client:start("get_record", "silent~" .. i)
+  end
+  for _ = 1, tonumber(in_flight) > 0 and 50 or 0 do -- until all are sent
+    client:poll(0.02)
+  end
+  for _ = 1, tonumber(count) do
+    client:poll(0)
+  end
+  return client:poll(0)
+end
+
+--- Letters in the order that Lua's hash seed gives them.
+function measures.seed()
+  local letters, order = {}, {}
+  for letter in ("abcdefghijklmnopqrstuvwxyz"):gmatch "." do
+    letters[letter] = true
+  end
+  for letter in pairs(letters) do
+    order[#order + 1] = letter
+  end
+  return table.concat(order)
 end
 
 local function resident_megabytes()
