@@ -13,8 +13,11 @@ function check.describe(value)
   return type(value)
 end
 
+-- Anchored at both ends a pattern is matched once, and not anew at each byte: several times as fast.
+local NO_CONTROLS = "^%C+$"
+
 local function is_header_text(value)
-  return type(value) == "string" and value ~= "" and not value:find("%c")
+  return type(value) == "string" and value:find(NO_CONTROLS) ~= nil
 end
 
 function check.seconds_or_false(value)
@@ -130,7 +133,7 @@ function check.id_problem(id)
     return "string expected, got " .. type(id)
   elseif id == "" or #id > 256 then
     return "1 to 256 bytes expected"
-  elseif id:find("%c") then
+  elseif not id:find(NO_CONTROLS) then
     return "it holds a control character"
   elseif id == "." or id == ".." or id == "queued" or id == "published" or id == "public" then
     return ("%q is not a record"):format(id)

@@ -18,7 +18,7 @@ local ENDINGS = {
 
 --- An id as one path segment (RFC 3986: everything but the unreserved characters is percent-encoded).
 local function segment(id)
-  if not id:find("[^%w%-._~]") then
+  if id:find("^[%w%-._~]+$") then
     return id
   end
   return (id:gsub("[^%w%-._~]", function(byte)
