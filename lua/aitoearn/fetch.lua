@@ -31,18 +31,6 @@ end
 ---@field attempts table[] the rows of `err.attempts`
 ---@field give_up_at number? seconds on the host's clock
 
---- @treturn string|nil the key
--- @treturn nil|string what is wrong with what the key function did
-local function key_of(site)
-  local ok, key = pcall(site.api_key)
-  if not ok then
-    return nil, "api_key: the function raised an error"
-  elseif not check.is_key(key) then
-    return nil, "api_key: the function returned a value that is no key: " .. type(key)
-  end
-  return key
-end
-
 local function fail(run, failure, context)
   context = context or {}
   context.site = run.site.name
@@ -156,7 +144,7 @@ local function attempt(run)
   local client, site, opts, call = run.client, run.site, run.opts, run.call
   local now = client.now()
   local endpoint, probing = site:choose(now, run.avoid)
-  local key, problem = key_of(site)
+  local key, problem = site.api_key()
   run.endpoint, run.probing = endpoint, probing
   local ending = call:ended() -- the key function may have done anything
   if ending or not key then

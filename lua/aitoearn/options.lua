@@ -123,13 +123,22 @@ for name in pairs(RULES) do
 end
 table.sort(options.names)
 
---- Keeps a key where no dump of a table shows it.
+--- Keeps a key where no dump of a table shows it. A string has been checked by now; what a function returns never is.
+-- @treturn fun(): string?, string? the key, or what is wrong with what the key function did
 local function key_source(key)
-  if type(key) == "function" then
-    return key
+  if type(key) == "string" then
+    return function()
+      return key
+    end
   end
   return function()
-    return key
+    local ok, value = pcall(key)
+    if not ok then
+      return nil, "api_key: the function raised an error"
+    elseif not check.is_key(value) then
+      return nil, "api_key: the function returned a value that is no key: " .. type(value)
+    end
+    return value
   end
 end
 
@@ -198,7 +207,8 @@ end
 --- Reads the options of `aitoearn.new`.
 -- @tparam table given
 -- @tparam integer level of the caller to blame
--- @treturn table every option; `sites` an array of `{name, urls, api_key}`, `site` the default's name
+-- @treturn table every option; `sites` an array of `{name, urls, api_key}`, the last as `key_source` returns it, `site`
+--   the default's name
 function options.read(given, level)
   local values = read(given, RULES, level + 1)
   values.retry = read_retry(values.retry, level + 1, retry.defaults)
