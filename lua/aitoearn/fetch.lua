@@ -66,6 +66,9 @@ end
 -- @treturn aitoearn.Error|nil why it cannot be in time
 local function wait_for_turn(run)
   local client, site = run.client, run.site
+  if site:is_open() then
+    return nil
+  end
   repeat
     local err = wait_for_hold(run)
     if err then

@@ -201,6 +201,10 @@ function Site:held(now)
   return self.hold_until - now, self.hold_failure
 end
 
+--- Whether there is neither a hold nor an `interval` to ask about, as is the rule.
+---@return boolean
+function Site:is_open() return not (self.hold_until or self.interval) end
+
 local function health_of(endpoint, now)
   local out = endpoint.ejected_until
   local row = { server = endpoint.url, failures = endpoint.failures, state = "ok" }

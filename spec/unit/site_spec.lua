@@ -333,6 +333,17 @@ end)
 describe("site:hold", function()
   local failure, other = { code = 429 }, { code = 429 }
 
+  it("is open where there is neither a hold nor an interval", function()
+    local made = new(1)
+    assert.is_true(made:is_open())
+    made:hold(10, failure)
+    assert.is_false(made:is_open())
+    made:held(11)
+    assert.is_true(made:is_open())
+    made.interval = 1
+    assert.is_false(made:is_open())
+  end)
+
   it("holds until its time and hands out the failure that named it", function()
     local made = new(1)
     assert.is_nil(made:held(0))
