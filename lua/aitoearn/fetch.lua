@@ -28,7 +28,7 @@ end
 
 --- What one fetch knows of itself.
 ---@class aitoearn.Run
----@field attempts table[] the rows of `err.attempts`
+---@field attempts table[]? the rows of `err.attempts`
 ---@field give_up_at number? seconds on the host's clock
 
 local function fail(run, failure, context)
@@ -115,6 +115,7 @@ local function note_attempt(run, transfer, failure)
   local client, n = run.client, run.made
   local elapsed = transfer:elapsed()
   if failure then
+    run.attempts = run.attempts or {}
     run.attempts[#run.attempts + 1] = {
       server = run.endpoint.url,
       kind = failure.kind,
@@ -235,7 +236,9 @@ end
 -- @treturn aitoearn.Error|userdata the error; for a record the transfer that brought it
 function fetch.record(call, site, id, opts, in_batch)
   local client = call.client
-  local run = { call = call, client = client, site = site, id = id, opts = opts, made = 0, attempts = {} }
+  -- The nils make the table as large as it will get, lest it grow on the way.
+  local run = { call = call, client = client, site = site, id = id, opts = opts, made = 0, attempts = nil, path = nil,
+    give_up_at = nil, endpoint = nil, probing = nil, cut_short = nil, avoid = nil }
   local problem = check.id_problem(id)
   problem = problem and "record id: " .. problem or client.host.problem and client.host.problem()
   if problem then

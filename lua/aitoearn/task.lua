@@ -26,7 +26,7 @@ Call.__index = Call
 
 --- @treturn aitoearn.Call
 function task.call(client)
-  return setmetatable({ client = client }, Call)
+  return setmetatable({ client = client, waiting = nil, cancelled = nil, release = nil }, Call) -- nil: room for them
 end
 
 --- Waits until a transfer is done. That of a cancelled call is so at once.
