@@ -48,7 +48,7 @@ CMOD = $(DESTDIR)$(PREFIX)/lib/lua/$(LUA_VERSION)
 
 .DELETE_ON_ERROR:
 .PHONY: all help deps lint-deps host-deps test test-hosts demo bench bench-nginx lint install uninstall clean dist
-.PHONY: example-nginx example-neovim example-love screenshots asan valgrind torture fuzz faults soak docs
+.PHONY: example-nginx example-neovim example-love screenshots asan valgrind torture fuzz faults soak instructions docs
 
 # ---- Building ---------------------------------------------------------------------------------
 all: $(MODULE) ## build the C module for LUA_VERSION (5.4) into build/
@@ -71,7 +71,7 @@ help: ## list these targets
 # ---- What is needed ---------------------------------------------------------------------------
 # Each as PROBE=PACKAGE: how to see that it is there, and the Debian package that brings it. A probe is a command,
 # or header/FILE, library/PKG_CONFIG_NAME (or several: any of them), module/LUA_MODULE, jit/MODULE_FOR_LUAJIT,
-# nginx/NGINX_MODULE, clang/RUNTIME_LIBRARY.
+# lua5.3/MODULE_FOR_LUA_5_3, nginx/NGINX_MODULE, clang/RUNTIME_LIBRARY.
 COMMA := ,
 SPACE := $(subst ,, )
 NAME := $(subst .,,$(LUA_VERSION))
@@ -98,6 +98,7 @@ have() { \
     library/*) for name in $$(echo $${1#*/} | tr , ' '); do pkg-config --exists $$name && return; done; false ;; \
     module/*) $(RUN) -e "require '$${1#*/}'" ;; \
     jit/*) luajit -e "require '$${1#*/}'" ;; \
+    lua5.3/*) env -u LUA_PATH -u LUA_CPATH lua5.3 -e "require '$${1#*/}'" ;; \
     clang/*) ls "$$(clang -print-resource-dir)"/lib/*/libclang_rt.$${1#*/}* ;; \
     nginx/*) flags=$$(nginx -V 2>&1); folder=$${flags##*--modules-path=}; \
       test -e "$${folder%% *}/$${1#*/}.so" || case $$flags in *ngx_lua*) ;; *) false ;; esac ;; \
@@ -164,9 +165,12 @@ demo: deps ## see it work against the local platform, without a key or the inter
 	$(ALL)
 	@$(RUN) examples/demo.lua
 
-bench: deps ## measure it
+BENCH_NEEDS = module/ssl=lua-sec lua5.3=lua5.3 lua5.3/http.version=lua-http lua5.3/cjson=lua-cjson bash=bash
+
+bench: deps ## measure it, beside libcurl, lua-cjson and other clients; README=1 renews the README's table and plot
+	$(call need,$(BENCH_NEEDS))
 	$(ALL)
-	@$(RUN) spec/bench/run.lua
+	@$(if $(README),BENCH_README=README.md) $(RUN) spec/bench/run.lua
 
 bench-nginx: deps ## measure it inside nginx, beside proxy_pass
 	$(call need,wrk=wrk)
@@ -258,6 +262,11 @@ soak: deps ## CALLS (100,000) calls with 5 % faults; then nothing may have grown
 	$(ALL)
 	@$(if $(CALLS),CALLS=$(CALLS)) $(RUN) spec/soak/run.lua
 
+instructions: deps ## hold the instructions of a call against spec/bench/instructions.txt; UPDATE=1 writes that anew
+	$(call need,valgrind=valgrind)
+	$(ALL)
+	@$(RUN) spec/bench/instructions.lua $(if $(UPDATE),--update)
+
 lint: lint-deps ## static checks, both compilers with every warning, the rockspec
 	luacheck --quiet $(wildcard lua spec examples) .busted .luacheckrc $(ROCKSPEC)
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,performance,portability \
@@ -285,6 +294,10 @@ uninstall: ## remove what install put there
 
 clean: ## remove build/
 	rm -rf build
+
+docs: deps ## the reference as HTML, in build/docs/html
+	$(call need,ldoc=lua-ldoc)
+	@$(RUN) spec/docs/run.lua build/docs
 
 dist: ## pack the last commit: source archive and source rock, in build/
 	$(call need,zip=zip)
