@@ -15,6 +15,9 @@ local batch = {}
 -- Between two probes of a site that refuses connections, in seconds: from the first, doubled, to the longest.
 local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
 
+-- For how long taking items from the source may keep those that are there already from moving on, in seconds.
+local LONGEST_FILL = 0.005
+
 ---@class aitoearn.Batch
 ---@field source fun(now: number): any, number? the next item; nil and the seconds until there may be one; nil: the end
 ---@field work fun(child: aitoearn.Call, item: any) what a worker does with an item; it calls `deliver`
@@ -118,13 +121,29 @@ local function start_worker(self)
   end
 end
 
---- Takes items from the source and starts workers for them.
+--- Lets what is in flight move on where nobody else does meanwhile: a source that is slow blocks the program with it.
+-- One at a time, lest batches in many tasks call each other deeper and deeper.
+local function move_on(client)
+  local step = client.host.step
+  if step and not client.moving_on then
+    client.moving_on = true
+    local ok, message = pcall(step, 0)
+    client.moving_on = nil
+    if not ok then
+      error(message, 0)
+    end
+  end
+end
+
+--- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
 -- @treturn number|nil seconds until the source may have more
 local function fill(self)
-  local seconds
+  local client, seconds = self.client, nil
+  local now = client.now()
+  local began = now
   while not (self.closed or self.exhausted) and length(self.pending) < self.limit do
     local item
-    item, seconds = self.source(self.client.now())
+    item, seconds = self.source(now)
     if item == nil then
       self.exhausted = seconds == nil
       break
@@ -132,6 +151,15 @@ local function fill(self)
     push(self.pending, item)
     if self.active < self.concurrency then
       start_worker(self)
+    end
+    now = client.now()
+    if now - began > LONGEST_FILL then
+      move_on(client)
+      if length(self.results) > 0 then
+        break
+      end
+      now = client.now()
+      began = now
     end
   end
   while not self.closed and self.active < self.concurrency

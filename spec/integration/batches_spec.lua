@@ -178,6 +178,36 @@ describe("batches", function()
       assert.is_true(growth < 200, growth .. " KiB more")
     end)
 
+    -- An iterator that takes its time for each id, as one over a database does.
+    local function slow_generator(length)
+      local ids, made = generator(length, "ok")
+      return function()
+        socket.sleep(0.03)
+        return ids()
+      end, made
+    end
+
+    it("gives what has come while an iterator is slow to give the next id", function()
+      local ids, made = slow_generator(20)
+      local iterator = client:each_record(ids)
+      assert.truthy((iterator()))
+      assert.is_true(made.count <= 10, made.count .. " ids taken before the first result")
+      local records, errors = collect(iterator)
+      assert.same({ 19, 0 }, { count(records), count(errors) })
+    end)
+
+    it("streams into on_record while an iterator is slow, tasks beside each other too", function()
+      local first, mades = {}, {}
+      for i = 1, 3 do
+        local ids
+        ids, mades[i] = slow_generator(12)
+        client:start("get_records", ids, { on_record = function() first[i] = first[i] or mades[i].count end })
+      end
+      local ends = socket.gettime() + 10
+      while client:poll(0.02) > 0 do assert(socket.gettime() < ends, "tasks do not end") end
+      for i = 1, 3 do assert.is_true(first[i] < 12, first[i] .. " ids taken before the first result") end
+    end)
+
     it("pauses for a consumer that is slow", function()
       local ids, made = generator(1000, "ok")
       local iterator = client:each_record(ids, { concurrency = 4 })
