@@ -50,6 +50,9 @@ function prepare.get_record(self, level, id, opts)
 end
 
 function prepare.locate(self, level, id, opts)
+  if type(opts) == "table" and opts.site ~= nil then
+    error("site: locate asks every site", level + 1)
+  end
   local given = options.read_call(opts, self.defaults, nil, level + 1)
   return function(call)
     local started = self.on_event and self.now()

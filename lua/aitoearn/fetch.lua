@@ -230,7 +230,8 @@ end
 -- @tparam aitoearn.Call call
 -- @tparam aitoearn.Site site
 -- @tparam string id
--- @tparam table opts `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options
+-- @tparam table opts `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; and `give_up_at`, where
+--   the deadline began before now
 -- @tparam ?boolean in_batch its deadline starts when it is first sent, not now
 -- @treturn table|nil the record
 -- @treturn aitoearn.Error|userdata the error; for a record the transfer that brought it
@@ -246,7 +247,7 @@ function fetch.record(call, site, id, opts, in_batch)
   end
   run.path = segment(id)
   if opts.deadline and not in_batch then
-    run.give_up_at = client.now() + opts.deadline
+    run.give_up_at = opts.give_up_at or client.now() + opts.deadline
   end
   while true do
     local ending = call:ended()

@@ -37,6 +37,17 @@ local function sites_to_ask(client, id)
   return list
 end
 
+--- The options of each fetch: one deadline holds for all of them.
+local function fetch_options(client, opts)
+  return {
+    timeout = opts.timeout,
+    deadline = opts.deadline,
+    retry = opts.retry,
+    request_id = opts.request_id,
+    give_up_at = opts.deadline and client.now() + opts.deadline,
+  }
+end
+
 --- Asks one site after the other.
 -- @tparam aitoearn.Call call
 -- @tparam string id
@@ -45,12 +56,18 @@ end
 -- @treturn string|aitoearn.Error the site's name; not found only where every site said so, else the first other error
 function locate.record(call, id, opts)
   local client = call.client
+  local given = fetch_options(client, opts)
   local not_found, other
   for _, site in ipairs(sites_to_ask(client, id)) do
-    local record, err = fetch.record(call, site, id, opts)
+    if other and given.give_up_at and client.now() >= given.give_up_at then
+      break
+    end
+    local record, err = fetch.record(call, site, id, given)
     if record then
       remember(client.homes, id, site)
       return record, site.name
+    elseif err.kind == "cancelled" or err.kind == "closed" then
+      return nil, err
     elseif err.code == core.code.PUBLISH_RECORD_NOT_FOUND then
       not_found = not_found or err
     else

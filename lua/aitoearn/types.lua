@@ -122,9 +122,9 @@
 ---@field host string|table|fun(engine: aitoearn.Engine): table|nil how to wait; default: what is detected
 
 ---@class aitoearn.CallOptions
----@field site string?
+---@field site string? not for `locate`
 ---@field timeout number|false|nil
----@field deadline number|false|nil
+---@field deadline number|false|nil for the whole call; in a batch, for each id
 ---@field retry aitoearn.RetryOptions|false|nil
 ---@field request_id string?
 

@@ -1,4 +1,5 @@
 local helper = require "spec.helper"
+local socket = require "socket"
 
 local record, failure = helper.record, helper.failure
 
@@ -137,9 +138,56 @@ describe("client:locate", function()
       :find "locate_spec.lua:%d+: tries: unknown option")
   end)
 
+  it("refuses a site among its options, since it asks every one", function()
+    for _, site in ipairs { "cn", "mars", false } do
+      assert.truthy(helper.raised(function() client:locate(CN, { site = site }) end)
+        :find "locate_spec.lua:%d+: site: locate asks every site$")
+    end
+    assert.truthy(helper.raised(function() client:start("locate", CN, { site = "cn" }) end)
+      :find "locate_spec.lua:%d+: site: locate asks every site$")
+  end)
+
+  it("shares one deadline between all sites", function()
+    local own, clock = new(nil, nil, { retry = { base = 0 } })
+    -- 6 of 10 seconds are gone when the second site answers: the pause it asks for would end after the deadline.
+    local began = clock.time
+    local err = failure("api", own:locate(helper.fresh "code:15071:retry-after=6;code:15000", { deadline = 10 }))
+    assert.same({ 15071, "intl" }, { err.code, err.site })
+    assert.is_true(clock.time - began <= 10, "it took " .. clock.time - began .. " s")
+    assert.same({ "cn_http", "cn_http", "intl_http" }, asked())
+  end)
+
+  it("asks no further site when its deadline has passed", function()
+    local began = socket.gettime()
+    local err = failure("timeout", new(nil, nil, { host = "blocking" }):locate(helper.fresh "silent", { deadline = 0.3 }))
+    assert.same({ "cn", 1 }, { err.site, #err.attempts })
+    assert.truthy(err.message:find "^the deadline of 0%.3 s passed")
+    assert.is_true(socket.gettime() - began < 0.55)
+    assert.same({ "cn_http" }, asked())
+  end)
+
   it("ends at once when the client is closed", function()
     client:close()
     failure("closed", client:locate(CN))
     assert.same({}, asked())
+  end)
+
+  -- Its first site refuses connections, its second one keeps it waiting until `stop` is called.
+  local function ended_by(stop)
+    local own = new(p.closed, nil, { retry = false })
+    local task = own:start("locate", helper.fresh "silent")
+    local ends = socket.gettime() + 5
+    while own:stats().attempts < 2 do
+      assert(socket.gettime() < ends, "it never asks the second site")
+      own:poll(0.02)
+    end
+    stop(own, task)
+    while own:poll(0.02) > 0 do assert(socket.gettime() < ends, "it does not end") end
+    return task:result()
+  end
+
+  it("says that it was cancelled, or its client closed, whatever an earlier site said", function()
+    failure("cancelled", ended_by(function(_, task) task:cancel() end))
+    failure("closed", ended_by(function(own) own:close() end))
   end)
 end)
