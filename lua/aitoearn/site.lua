@@ -13,6 +13,8 @@ local FAILURES = 3
 -- The first ejection, doubled by each further one, and the longest, in seconds.
 local FIRST_EJECTION = 5
 local LONGEST_EJECTION = 60
+-- A probe that has told nothing for so long, in seconds, is lost: an error may have ended its caller.
+local LOST_PROBE = 60
 
 -- One base URL and what is known of its health.
 ---@class aitoearn.Endpoint
@@ -21,7 +23,7 @@ local LONGEST_EJECTION = 60
 ---@field failures integer in a row
 ---@field ejections integer without a success in between
 ---@field ejected_until number? the end of the ejection; nil while the endpoint is in service
----@field probing boolean whether somebody is finding out if it is back
+---@field probing number|false when somebody began to find out if it is back
 
 -- One endpoint's row in the statistics.
 ---@class aitoearn.EndpointHealth
@@ -64,29 +66,34 @@ function M.new(name, urls, api_key)
   return setmetatable({ name = name, api_key = api_key, endpoints = endpoints, returned = {} }, Site)
 end
 
+local function is_probed(endpoint, now)
+  return endpoint.probing and now - endpoint.probing < LOST_PROBE or false
+end
+
 local function is_usable(endpoint, now)
   local out = endpoint.ejected_until
-  return not out or (now >= out and not endpoint.probing)
+  return not out or (now >= out and not is_probed(endpoint, now))
 end
 
 -- Whoever is given an endpoint that is not in service probes it.
-local function hand_out(endpoint)
-  endpoint.probing = endpoint.ejected_until ~= nil
-  return endpoint, endpoint.probing
+local function hand_out(endpoint, now)
+  endpoint.probing = endpoint.ejected_until and now or false
+  return endpoint, endpoint.probing ~= false
 end
 
 --- The endpoint to ask: the first usable one in the listed order.
--- One whose ejection has run out is offered to one caller, who must `report` or `release` it.
+-- One whose ejection has run out is offered to one caller, who must `report` or `release` it within a minute; after
+-- that it is offered to another.
 ---@param now number seconds
 ---@param avoid aitoearn.Endpoint? the one that just failed: taken only where nothing else is usable
 ---@return aitoearn.Endpoint
 ---@return boolean probe whether this caller is the one who probes it
 function Site:choose(now, avoid)
   for _, endpoint in ipairs(self.endpoints) do
-    if endpoint ~= avoid and is_usable(endpoint, now) then return hand_out(endpoint) end
+    if endpoint ~= avoid and is_usable(endpoint, now) then return hand_out(endpoint, now) end
   end
   -- One endpoint is always in service, and it was none of the others.
-  return hand_out(avoid)
+  return hand_out(avoid, now)
 end
 
 --- Whether a retry could use another endpoint now.
@@ -208,7 +215,7 @@ function Site:is_open() return not (self.hold_until or self.interval) end
 local function health_of(endpoint, now)
   local out = endpoint.ejected_until
   local row = { server = endpoint.url, failures = endpoint.failures, state = "ok" }
-  if endpoint.probing then
+  if is_probed(endpoint, now) then
     row.state = "probing"
   elseif out then
     row.state, row.retry_in = "ejected", math.max(0, out - now)

@@ -103,17 +103,30 @@ describe("site:choose", function()
     local endpoint, probe = made:choose(5)
     assert.equal(first, endpoint)
     assert.is_true(probe)
-    assert.is_true(first.probing)
+    assert.equal(5, first.probing)
   end)
 
   it("offers the probe to one caller only", function()
     local made, first, second = new(2)
     fail(made, first, 0, 3)
     assert.equal(first, made:choose(5))
-    for now = 5, 500 do
+    for now = 5, 64 do
       assert.equal(second, made:choose(now))
     end
     assert.equal(second, made:choose(6, second))
+  end)
+
+  it("offers it to another caller after a minute: whoever had it is lost", function()
+    local made, first, second = new(2)
+    fail(made, first, 0, 3)
+    assert.equal(first, made:choose(5))
+    assert.equal(second, made:choose(64.999))
+    local endpoint, probe = made:choose(65)
+    assert.equal(first, endpoint)
+    assert.is_true(probe)
+    assert.equal(second, made:choose(124))
+    assert.equal("restore", made:report(first, 124, true))
+    assert.equal(first, made:choose(124))
   end)
 
   it("does not offer the probe to who wants to avoid that endpoint", function()
@@ -403,6 +416,7 @@ describe("site:health", function()
       { server = "https://2.example", state = "ejected", failures = 3, retry_in = 0.5 },
       { server = "https://3.example", state = "ok", failures = 1 },
     }, made:health(5.5))
+    assert.same({ "ejected", 0 }, { made:health(65)[1].state, made:health(65)[1].retry_in }) -- the probe is lost
   end)
 
   it("says 0 seconds for one that waits for its probe", function()
@@ -438,12 +452,12 @@ describe("a site under random outages", function()
           local avoid = made.endpoints[pick(6)]
           local busy = {}
           for _, endpoint in ipairs(made.endpoints) do
-            busy[endpoint] = endpoint.probing
+            busy[endpoint] = endpoint.probing and now - endpoint.probing < 60
           end
           local endpoint, probe = made:choose(now, avoid)
           assert.is_not_nil(endpoint)
-          assert.is_false(busy[endpoint])
-          assert.equal(probe, endpoint.probing)
+          assert.is_falsy(busy[endpoint])
+          assert.equal(probe and now, endpoint.probing)
           running[#running + 1] = endpoint
         elseif #running > 0 then
           local endpoint, end_of_it = table.remove(running, pick(#running)), pick(8)
