@@ -160,6 +160,7 @@ local function attempt(run)
     left = math.max(run.give_up_at - now, 0)
     run.cut_short = not timeout or left < timeout
   elseif opts.deadline then -- in a batch: the clock starts when it is sent
+    run.cut_short = not timeout or opts.deadline < timeout
     timeout = math.min(timeout or opts.deadline, opts.deadline)
   end
   local transfer = client.engine:get(endpoint.origin, endpoint.prefix .. run.path, key, opts.request_id, timeout, left)

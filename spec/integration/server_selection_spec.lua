@@ -173,6 +173,14 @@ describe("server selection", function()
     assert.same({ "ok", "ok" }, states(client))
   end)
 
+  it("does not count an id of a batch whose deadline left an attempt too little time", function()
+    local client = helper.client { server = { p.cn.http, p.cn.backup } }
+    local _, errors = client:get_records({ fresh "silent", fresh "silent", fresh "silent" }, { deadline = 0.1 })
+    for _, err in pairs(errors) do failure("timeout", nil, err) end
+    assert.same({ "ok", "ok" }, states(client))
+    assert.equal(0, client:stats().sites.default.endpoints[1].failures)
+  end)
+
   it("probes an ejected endpoint once its time is over, and restores it", function()
     local client, clock = new { p.cn.http, p.cn.backup }
     eject_first(client)
