@@ -107,23 +107,27 @@ function check.host(value)
   return nil, "blocking, nginx, luv, cqueues, copas, or a table with await and spawn, or a function that makes one, expected"
 end
 
---- Whether a value can be an API key. Its length is bounded so that one sent back by a server is always
--- found, and blotted out, as a whole.
-function check.is_key(value)
-  return is_header_text(value) and #value <= MAX_KEY_BYTES
+--- Why a value cannot be an API key, in words that never hold it; nil: it can be one. Its length is bounded so that one
+-- sent back by a server is always found, and blotted out, as a whole.
+-- @treturn string|nil what was got instead
+function check.key_problem(value)
+  if type(value) ~= "string" then
+    return type(value)
+  elseif value == "" then
+    return "an empty string"
+  elseif not value:find(NO_CONTROLS) then
+    return "one with a control character (is there a line break at its end?)"
+  elseif #value > MAX_KEY_BYTES then
+    return ("one of %d bytes (%d at most)"):format(#value, MAX_KEY_BYTES)
+  end
 end
 
 function check.api_key(value)
-  if check.is_key(value) or type(value) == "function" then
-    return value
+  local problem = type(value) ~= "function" and check.key_problem(value)
+  if problem then
+    return nil, "non-empty string or function expected, got " .. problem
   end
-  if value == "" then
-    return nil, "non-empty string or function expected, got an empty string"
-  end
-  if type(value) == "string" and value:find("%c") then
-    return nil, "string without control characters expected (is there a line break at its end?)"
-  end
-  return nil, "non-empty string or function expected"
+  return value
 end
 
 --- Why an id cannot be a record's; nil: it can be one. The words are the platform's other routes.

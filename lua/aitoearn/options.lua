@@ -8,6 +8,7 @@ local retry = require "aitoearn.retry"
 
 local options = {}
 
+-- A check whose value may be a key says itself what it got, since a message shows numbers as they are.
 local function raise(name, expected, value, level)
   local got = expected:find(", got ") and "" or ", got " .. check.describe(value)
   error(("%s: %s%s"):format(name, expected, got), level + 1)
@@ -19,7 +20,7 @@ local function read(given, rules, level, prefix)
   prefix = prefix or ""
   local values = {}
   if given ~= nil and type(given) ~= "table" then
-    raise(prefix ~= "" and prefix:sub(1, -2) or "options", "table expected", given, level + 1)
+    raise(prefix ~= "" and prefix:sub(1, -2) or "options", "table expected, got " .. type(given), given, level + 1)
   end
   for name, value in pairs(given or {}) do
     local rule = rules[name]
@@ -86,7 +87,7 @@ local RULES = {
       if type(value) == "table" and next(value) ~= nil then
         return value
       end
-      return nil, "table of sites expected"
+      return nil, "table of sites expected, got " .. (type(value) == "table" and "an empty one" or type(value))
     end,
   },
   site = { check = check.text },
@@ -135,8 +136,10 @@ local function key_source(key)
     local ok, value = pcall(key)
     if not ok then
       return nil, "api_key: the function raised an error"
-    elseif not check.is_key(value) then
-      return nil, "api_key: the function returned a value that is no key: " .. type(value)
+    end
+    local problem = check.key_problem(value)
+    if problem then
+      return nil, "api_key: the function returned a value that is no key: " .. problem
     end
     return value
   end

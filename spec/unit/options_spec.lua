@@ -100,6 +100,17 @@ describe("aitoearn.new", function()
     assert.truthy(refused({ api_key = "k\n" }):find("is there a line break at its end?", 1, true))
   end)
 
+  it("says why a value is no key", function()
+    local expected = "non-empty string or function expected, got "
+    for got, key in pairs {
+      number = 7, ["an empty string"] = "", ["one of 4097 bytes (4096 at most)"] = ("k"):rep(4097), table = {},
+      ["one with a control character (is there a line break at its end?)"] = "k\n",
+    } do
+      assert.equal("api_key: " .. expected .. got, refused { api_key = key })
+      assert.equal("sites.cn.api_key: " .. expected .. got, refused { sites = { cn = { api_key = key } } })
+    end
+  end)
+
   it("names the value of retry that is wrong", function()
     for name, bad in pairs { max_attempts = { 0, 1.5, "3" }, base = { -1, "1", 1 / 0 }, max_delay = { -1, false } } do
       for _, value in ipairs(bad) do
@@ -136,6 +147,11 @@ describe("aitoearn.new", function()
       { proxy = { key }, api_key = key },
     } do
       assert.is_nil(refused(given):find("ak_secret", 1, true))
+    end
+    for _, given in ipairs {
+      { api_key = 73519 }, { sites = 73519 }, { sites = { cn = 73519 } }, { sites = { cn = { api_key = 73519 } } }, 73519,
+    } do
+      assert.is_nil(refused(given):find("73519", 1, true))
     end
   end)
 end)
