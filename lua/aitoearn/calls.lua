@@ -95,19 +95,27 @@ end
 local batch_rules = { concurrency = { check = check.whole(1), default = CONCURRENCY } }
 local collect_rules = { concurrency = batch_rules.concurrency, on_record = { check = check.func } }
 
-local function record_batch(self, call, next_id, given, site)
-  local self_batch
-  self_batch = batch.new(call, given.concurrency, function()
+--- Hands a batch's result to its consumer.
+local function deliver(self, running, method, started, id, record, err)
+  if not running.closed then
+    running:deliver(id, done(self, method, started, id, record, err))
+  end
+end
+
+local function record_batch(self, call, method, next_id, given, site)
+  local running
+  running = batch.new(call, given.concurrency, function()
     return (next_id()) -- one value: a second one would be seconds
   end, function(child, id)
+    local started = self.on_event and self.now()
     self.calls = self.calls + 1
-    local record, err = self_batch:fetch(child, site, id, given)
+    local record, err = running:fetch(child, site, id, given)
     if record then
       err = nil
     end
-    self_batch:deliver(id, record, err)
+    deliver(self, running, method, started, id, record, err)
   end)
-  return self_batch
+  return running
 end
 
 --- Runs a batch to its end.
@@ -138,7 +146,7 @@ function prepare.get_records(self, level, ids, opts)
   local site = site_of(self, given.site, level + 1)
   local next_id = unique(each(ids, level + 1))
   return function(call)
-    return collect(self, call, record_batch(self, call, next_id, given, site), ids, given.on_record)
+    return collect(self, call, record_batch(self, call, "get_records", next_id, given, site), ids, given.on_record)
   end
 end
 
@@ -217,6 +225,7 @@ local function wait_batch(self, call, next_id, given, site)
     return nil, unfinished > 0 and math.huge or nil
   end
   running = batch.new(call, given.concurrency, source, function(child, watch)
+    self.calls = self.calls + (watch.looks == 0 and 1 or 0)
     local seconds, record, err, raised = watch:look(function(look)
       return running:fetch(child, site, watch.id, look)
     end)
@@ -227,7 +236,7 @@ local function wait_batch(self, call, next_id, given, site)
       running:wake()
     else
       unfinished = unfinished - 1
-      running:deliver(watch.id, record, err)
+      deliver(self, running, "wait_all", watch.started, watch.id, record, err)
     end
   end)
   return running
@@ -241,12 +250,11 @@ function prepare.wait_all(self, level, ids, opts)
   end
 end
 
-
 --- A batch for `each_record`.
 -- @treturn aitoearn.Batch
 function calls.each_record(self, call, level, ids, opts)
   local given = options.read_call(opts or {}, self.defaults, batch_rules, level + 1)
-  return record_batch(self, call, each(ids, level + 1), given, site_of(self, given.site, level + 1))
+  return record_batch(self, call, "each_record", each(ids, level + 1), given, site_of(self, given.site, level + 1))
 end
 
 --- A batch for `wait_all`.

@@ -54,12 +54,14 @@ Watch.__index = Watch
 -- @tparam table opts `goal`, `timeout`, `pace`, `on_change`, and those of a look
 -- @treturn aitoearn.Watch
 function wait.watch(client, site, id, opts)
+  local now = client.now()
   return setmetatable({
     client = client,
     site = site,
     id = id,
     opts = opts,
-    ends_at = opts.timeout and client.now() + opts.timeout or math.huge,
+    started = now,
+    ends_at = opts.timeout and now + opts.timeout or math.huge,
     looks = 0,
     failures = 0,
     pacer = not opts.pace and pace.new(client.random) or nil,

@@ -74,6 +74,55 @@ describe("on_event", function()
     assert.same({ "locate", "api", 15000 }, { events[4].method, events[4].kind, events[4].code })
   end)
 
+  -- The ends it was told of, without what differs each time.
+  local function ends()
+    local seen = {}
+    for _, event in ipairs(events) do
+      if event.type == "done" then
+        assert.is_true(event.elapsed >= 0)
+        event.elapsed = nil
+        seen[#seen + 1] = event
+      end
+    end
+    return seen
+  end
+
+  it("is told of the end of each id of a batch, by the method that was called", function()
+    local client = new { retry = false }
+    local function takes(method, call)
+      events = {}
+      call({ "ok", "code:15000", "ok", "queued" })
+      local seen = ends()
+      table.sort(seen, function(a, b) return a.record_id < b.record_id end)
+      assert.same({
+        { type = "done", method = method, record_id = "code:15000", site = "default", kind = "api", code = 15000,
+          attempts = 1 },
+        { type = "done", method = method, record_id = "ok", status = 1 },
+        { type = "done", method = method, record_id = "queued", site = "default", kind = "argument", attempts = 0 },
+      }, seen)
+    end
+    takes("get_records", function(ids) client:get_records(ids) end)
+    takes("wait_all", function(ids) for _ in client:wait_all(ids) do end end) -- luacheck: ignore 542
+    takes("wait_all", function(ids)
+      client:start("wait_all", ids)
+      while client:poll(0.02) > 0 do end -- luacheck: ignore 542
+    end)
+    takes("each_record", function(ids)
+      table.remove(ids, 3) -- given twice it would be asked twice
+      for _ in client:each_record(ids) do end -- luacheck: ignore 542
+    end)
+    assert.equal(12, client:stats().calls)
+  end)
+
+  it("is told of no end of an id that nobody waits for any more", function()
+    local client = new()
+    local iterator = client:each_record { "ok", fresh "silent", fresh "silent" }
+    assert.equal("ok", (iterator()))
+    iterator:close()
+    client:poll()
+    assert.same({ { type = "done", method = "each_record", record_id = "ok", status = 1 } }, ends())
+  end)
+
   it("is told of ejected and restored endpoints", function()
     local client, clock = new { server = { p.cn.http, p.cn.backup }, retry = { base = 0 } }
     for _ = 1, 3 do record(client:get_record(fresh "truncate;ok")) end

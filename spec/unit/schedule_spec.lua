@@ -174,6 +174,18 @@ describe("wait_all, on a clock of its own,", function()
     assert.is_nil((following()))
   end)
 
+  it("tells once how long each took, and counts each as one call", function()
+    local world = world_of { a = post(HOUR, 60), b = post(2 * HOUR, 60) }
+    local took = {}
+    local client = world.client { on_event = function(event)
+      if event.type == "done" then took[#took + 1] = { event.method, event.record_id, event.elapsed } end
+    end }
+    local following, ended_at = client:wait_all({ "a", "b" }, { timeout = DAY }), {}
+    while following() do ended_at[#ended_at + 1] = world.time end
+    assert.same({ { "wait_all", "a", ended_at[1] }, { "wait_all", "b", ended_at[2] } }, took)
+    assert.equal(2, client:stats().calls)
+  end)
+
   it("ends each by its own timeout, with its last record", function()
     local posts, ids = {}, {}
     for i = 1, 50 do
