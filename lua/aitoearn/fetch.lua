@@ -44,6 +44,19 @@ local function fail_ended(run, ending)
   return fail(run, { kind = ending, message = ENDINGS[ending] })
 end
 
+--- The error of a call that cannot wait for the end of a hold: what the server said, but nothing of the other request
+-- to which it was said, since of this one nothing was sent.
+local function fail_held(run, held, seconds)
+  return fail(run, {
+    kind = held.kind,
+    message = held.message,
+    code = held.code,
+    name = held.name,
+    request_id = run.opts.request_id,
+    hint = "the site asked for a pause that ends after this call's deadline",
+  }, { retryable = true, retry_at = core.time() + seconds })
+end
+
 --- Waits for the end of the site's hold.
 -- @treturn aitoearn.Error|nil why that cannot be in time
 local function wait_for_hold(run)
@@ -51,8 +64,7 @@ local function wait_for_hold(run)
   local left, held = site:held(client.now())
   while left do
     if limit and client.now() + left > limit then
-      held.hint = held.hint or "the site asked for a pause that ends after this call's deadline"
-      return fail(run, held, { retryable = true, retry_at = core.time() + left })
+      return fail_held(run, held, left)
     end
     local ending = run.call:sleep(left)
     if ending then

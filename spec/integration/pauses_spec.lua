@@ -96,6 +96,24 @@ describe("a server's wish", function()
       assert.same({}, p:requests())
     end)
 
+    it("tells a call that asked nobody nothing of the request that was answered", function()
+      for _, step in ipairs { "code:429:ttl=30", "http:429:retry-after=30" } do
+        local own = helper.clocked()
+        local first = failure(step:match "^code" and "api" or "http", own:get_record(step, { retry = false }))
+        assert.equal(step:match "^code" and 200 or 429, first.http_status)
+        for _, request_id in ipairs { "mine", false } do
+          local err = failure(first.kind, own:get_record("ok", { deadline = 5, request_id = request_id or nil }))
+          assert.same({ first.message, first.code, first.name }, { err.message, err.code, err.name })
+          assert.equal(request_id or nil, err.request_id)
+          assert.is_nil(err.http_status)
+          assert.is_nil(err.body)
+          assert.is_nil(err.server)
+          assert.equal("ok", err.record_id)
+          assert.truthy(tostring(err):find("deadline", 1, true))
+        end
+      end
+    end)
+
     it("holds no other site", function()
       local both, sleeps = helper.clocked {
         sites = {
