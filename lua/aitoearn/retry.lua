@@ -67,6 +67,9 @@ local NOT_ANSWERED = { dns = true, connect = true, tls = true, timeout = true, t
 -- The shortest wait after a 429 that named no time, in seconds.
 local RATE_LIMITED_PAUSE = 1
 
+-- No server means to be left alone for longer than a week, in seconds: such a wish would hold its site for good.
+local LONGEST_WISH = 7 * 24 * 3600
+
 -- base * 2^40 is beyond any max_delay that means something; more would end in infinity.
 local MOST_DOUBLINGS = 40
 
@@ -117,18 +120,23 @@ local function is_span(value)
   return type(value) == "number" and value >= 0 and value < math.huge
 end
 
+local function is_wish(value)
+  return is_span(value) and value <= LONGEST_WISH
+end
+
 --- What the server asked for, in seconds from now.
--- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; nonsense in one leaves the word to the next.
+-- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; nonsense in one, more than a week included, leaves
+-- the word to the next.
 -- The reset is a time by the server's clock, so it is read against the server's `Date` where that is known.
 ---@param failure aitoearn.Failure
 ---@param now number Unix seconds
 ---@return number? seconds nil where the server asked for nothing
 function M.wish(failure, now)
-  if is_span(failure.retry_after) then return failure.retry_after end
-  if is_span(failure.ttl) then return failure.ttl end
+  if is_wish(failure.retry_after) then return failure.retry_after end
+  if is_wish(failure.ttl) then return failure.ttl end
   if is_span(failure.rate_limit_reset) then
     local left = failure.rate_limit_reset / 1000 - (is_span(failure.date) and failure.date or now)
-    if is_span(left) then return left end
+    if is_wish(left) then return left end
   end
   return nil
 end

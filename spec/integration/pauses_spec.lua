@@ -45,7 +45,8 @@ describe("a server's wish", function()
     for what, step in pairs {
       ["negative seconds"] = "retry-after=-5", ["text"] = "retry-after=soon", ["a fraction"] = "retry-after=1.5",
       ["a date that has passed"] = "retry-date=-60", ["a negative ttl"] = "ttl=-9", ["a ttl of text"] = 'ttl="9"',
-      ["a reset that has passed"] = "reset=-60", ["an endless ttl"] = "ttl=1e999", ["a ttl of null"] = "ttl=null",
+      ["a reset that has passed"] = "reset=-60", ["an endless ttl"] = "ttl=1e999", ["centuries"] = "retry-after=99999999999",
+      ["a ttl of more than a week"] = "ttl=604801", ["a reset in a month"] = "reset=2592000", ["a ttl of null"] = "ttl=null",
       ["zero"] = "retry-after=0", ["a ttl of zero"] = "ttl=0", ["nothing"] = "retry-after= ",
       ["a number with text"] = "retry-after=5 seconds", ["a date that is none"] = "retry-after=Foo, 99 Bar 2026",
     } do

@@ -217,7 +217,7 @@ describe("retry.wish", function()
   end)
 
   it("looks at the next source where one is nonsense", function()
-    for _, nonsense in ipairs { "12", NAN, HUGE, -HUGE, -1, {}, false } do
+    for _, nonsense in ipairs { "12", NAN, HUGE, -HUGE, -1, {}, false, 99999999999 } do
       local failure = { retry_after = nonsense, ttl = 8, rate_limit_reset = (NOW + 9) * 1000 }
       assert.equal(8, retry.wish(failure, NOW))
       failure.ttl = nonsense
@@ -225,6 +225,20 @@ describe("retry.wish", function()
       failure.rate_limit_reset = nonsense
       assert.is_nil(retry.wish(failure, NOW))
     end
+  end)
+
+  it("takes a week at most for what a server can mean", function()
+    local week = 7 * 86400
+    assert.equal(week, retry.wish({ retry_after = week }, NOW))
+    assert.equal(week, retry.wish({ ttl = week }, NOW))
+    assert.equal(week, retry.wish({ rate_limit_reset = (NOW + week) * 1000 }, NOW))
+    for _, failure in ipairs {
+      { retry_after = week + 1 }, { ttl = week + 0.5 }, { rate_limit_reset = (NOW + week + 1) * 1000 },
+      { rate_limit_reset = NOW * 1000 * 1000 }, -- microseconds
+    } do
+      assert.is_nil(retry.wish(failure, NOW))
+    end
+    assert.equal(8, retry.wish({ retry_after = 99999999999, ttl = 8 }, NOW))
   end)
 
   it("looks at the failure's fields, whatever its kind", function()
