@@ -180,11 +180,18 @@ local function values(self)
   end
 end
 
+local function report_failure(client, message)
+  client.report("error in a task: " .. tostring(message))
+end
+
 -- Every method returns two values at most. Nothing is allocated before the task is done: it is, memory or not.
 local function finish(self, call, ok, first, second)
   local client = call.client
   self.ended, self.failed, self.first, self.second = true, not ok, first, second
   client.running = client.running - 1
+  if not ok then -- a hook gets nothing of it, and perhaps nobody asks for the result
+    pcall(report_failure, client, first)
+  end
   for _, hook in ipairs(self.hooks) do
     client:run_hook(hook, values(self))
   end
@@ -240,7 +247,7 @@ function Task:done()
 end
 
 --- What the method returns; nothing while it runs. An error that a function of the caller's raised in it (a goal, a
--- pace) is raised again here.
+-- pace) was reported when it happened, and is raised again here.
 function Task:result()
   if self.failed then
     error(tostring(self.first), 2)
@@ -256,8 +263,8 @@ function Task:cancel()
   end
 end
 
---- Calls `hook` with what the method returned, at once where the task is done. It must not yield; an error in it is
--- reported and stops nothing else.
+--- Calls `hook` with what the method returned, at once where the task is done; with nothing where it raised an error.
+-- It must not yield; an error in it is reported and stops nothing else.
 -- @tparam function hook
 -- @treturn aitoearn.Task
 function Task:on_done(hook)

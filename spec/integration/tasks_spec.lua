@@ -134,6 +134,39 @@ describe("tasks", function()
       assert.equal(1, other:result().status)
     end)
 
+    it("report such an error when it happens, once, and give on_done nothing", function()
+      local seen = {}
+      local function hook(...) seen[#seen + 1] = { select("#", ...), #reports > 0 } end
+      local given = { goal = function() error "no goal of mine" end }
+      client:start("wait", "ok", given):on_done(hook):on_done(hook)
+      client:start("wait_all", { "ok" }, { goal = function() error { "a table" } end })
+      client:start("wait", "status:2", { pace = function() return "soon" end })
+      local early = client:start("get_records", function() error "no ids" end)
+      finish(client)
+      assert.same({ { 0, true }, { 0, true } }, seen)
+      assert.equal(4, #reports)
+      local all = table.concat(reports, "\n")
+      for _, text in ipairs { "no goal of mine", "table: ", "pace: number of seconds expected", "no ids" } do
+        assert.truthy(all:find(text, 1, true), text)
+      end
+      for _, report in ipairs(reports) do assert.truthy(report:find "^error in a task: ") end
+      assert.has_error(function() early:result() end)
+      assert.equal(4, #reports)
+    end)
+
+    it("end though their host's report fails", function()
+      local own = helper.client { host = function(engine)
+        local host = blocking.new(engine)
+        host.report = function() error "no report" end
+        return host
+      end }
+      local hooked = 0
+      local task = own:start("wait", "ok", { goal = function() error "boom" end })
+      task:on_done(function() hooked = hooked + 1 end)
+      finish(own)
+      assert.same({ true, 1, 0 }, { task:done(), hooked, own:stats().tasks })
+    end)
+
     it("keep an error that was raised before the task waited for anything", function()
       local task = client:start("get_records", function() error "no ids" end)
       finish(client, 1)
