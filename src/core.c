@@ -42,7 +42,5 @@ int luaopen_aitoearn_core(lua_State *L) {
   engine_open(L, lua_gettop(L));
   lua_pushnil(L); /* was only passed from part to part */
   lua_setfield(L, -2, "cjson_decode");
-  lua_pushstring(L, curl_version_info(CURLVERSION_NOW)->version);
-  lua_setfield(L, -2, "curl_version");
   return 1;
 }
