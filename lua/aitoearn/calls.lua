@@ -85,7 +85,9 @@ local function unique(next_id)
     while id ~= nil and seen[id] do
       id = next_id()
     end
-    if id ~= nil then
+    if id ~= id then -- no table has a place for it
+      error("ids: strings expected, got NaN", 0)
+    elseif id ~= nil then
       seen[id] = true
     end
     return id
@@ -142,7 +144,7 @@ local function collect(self, call, running, ids, on_record)
 end
 
 function prepare.get_records(self, level, ids, opts)
-  local given = options.read_call(opts or {}, self.defaults, collect_rules, level + 1)
+  local given = options.read_call(opts, self.defaults, collect_rules, level + 1)
   local site = site_of(self, given.site, level + 1)
   local next_id = unique(each(ids, level + 1))
   return function(call)
@@ -173,7 +175,7 @@ for name, rule in pairs(wait_rules) do
 end
 
 local function read_wait(self, level, opts, rules)
-  local given = options.read_call(opts or {}, self.defaults, rules, level + 1)
+  local given = options.read_call(opts, self.defaults, rules, level + 1)
   given.attempt_timeout = self.defaults.timeout
   return given, site_of(self, given.site, level + 1)
 end
@@ -253,7 +255,7 @@ end
 --- A batch for `each_record`.
 -- @treturn aitoearn.Batch
 function calls.each_record(self, call, level, ids, opts)
-  local given = options.read_call(opts or {}, self.defaults, batch_rules, level + 1)
+  local given = options.read_call(opts, self.defaults, batch_rules, level + 1)
   return record_batch(self, call, "each_record", each(ids, level + 1), given, site_of(self, given.site, level + 1))
 end
 

@@ -42,7 +42,7 @@ aitoearn.status_name = core.status_name
 ---@param given? aitoearn.Options unset ones come from AITOEARN_API_KEY and AITOEARN_SERVER, or have a default
 ---@return aitoearn.Client
 function aitoearn.new(given)
-  return client.new(options.read(given or {}, 2), VERSION)
+  return client.new(options.read(given, 2), VERSION)
 end
 
 --- Gives a table that was a record, before it went through JSON or a shared dict, its methods back.

@@ -147,7 +147,8 @@ end
 
 local function site_spec(name, path, server, key, allow_http, level)
   if key == nil then
-    error(path .. "api_key: missing: set it, or the environment variable AITOEARN_API_KEY", level + 1)
+    local advice = path == "" and ": set it, or the environment variable AITOEARN_API_KEY" or "" -- not read for sites
+    error(path .. "api_key: missing" .. advice, level + 1)
   end
   local urls, problem, place = base_url.read(server, allow_http)
   if not urls then
@@ -208,7 +209,7 @@ local function several_sites(values, level)
 end
 
 --- Reads the options of `aitoearn.new`.
--- @tparam table given
+-- @tparam ?table given
 -- @tparam integer level of the caller to blame
 -- @treturn table every option; `sites` an array of `{name, urls, api_key}`, the last as `key_source` returns it, `site`
 --   the default's name

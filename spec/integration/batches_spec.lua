@@ -80,6 +80,16 @@ describe("batches", function()
       assert.same({ "argument", "argument" }, { errors[42].kind, errors[false].kind })
     end)
 
+    it("refuses NaN among the ids, which no table can have as a key", function()
+      for _, ids in ipairs { { "ok", 0 / 0 }, (function() return 0 / 0 end) } do
+        assert.equal("ids: strings expected, got NaN", helper.raised(client.get_records, client, ids))
+        assert.equal("ids: strings expected, got NaN", helper.raised(client:wait_all(ids)))
+      end
+      local id, record, err = client:each_record { 0 / 0 }()
+      assert.is_true(id ~= id and record == nil)
+      assert.equal("argument", err.kind)
+    end)
+
     it("takes an iterator, and none, one or many ids", function()
       assert.same({ {}, {} }, { client:get_records {} })
       assert.same({ {}, {} }, { client:get_records(function() end) })
@@ -222,10 +232,22 @@ describe("batches", function()
       for expected, call in pairs {
         ["ids: "] = { 42 }, ["ids: array"] = {}, ["concurrency: "] = { {}, { concurrency = 1.5 } },
         ["goal: unknown"] = { {}, { goal = "link" } }, ["site: "] = { {}, { site = "x" } },
+        ["options: table expected, got boolean"] = { {}, false },
       } do
         local message = helper.raised(function() client:each_record(call[1], call[2]) end)
         assert.truthy(message:find(HERE, 1, true), message)
         assert.truthy(message:find(expected, 1, true), message)
+      end
+    end)
+
+    it("raises where options are no table, whatever the method", function()
+      for _, call in ipairs {
+        function() client:get_records({}, false) end, function() client:wait_all({}, false) end,
+        function() client:wait("ok", false) end, function() client:get_record("ok", false) end,
+        function() client:locate("ok", false) end, function() client:start("get_records", {}, false) end,
+      } do
+        local message = helper.raised(call)
+        assert.truthy(message:find(HERE .. ":%d+: options: table expected, got boolean"), message)
       end
     end)
 

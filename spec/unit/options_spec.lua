@@ -91,6 +91,7 @@ describe("aitoearn.new", function()
 
   it("refuses anything but a table", function()
     assert.truthy(refused("cn"):find "table expected, got string")
+    assert.equal("options: table expected, got boolean", refused(false))
   end)
 
   it("says what it expected and what it got", function()
@@ -184,6 +185,7 @@ describe("the option sites", function()
     } do
       assert.equal(message, refused({ sites = sites }):sub(1, #message))
     end
+    assert.equal("sites.cn.api_key: missing", refused { sites = { cn = {} } }) -- the environment's is not asked here
   end)
 end)
 
@@ -215,6 +217,6 @@ describe("the environment", function()
 
   it("is not asked for the sites", function()
     local message = run("{sites={cn={}}}", "AITOEARN_API_KEY=k")
-    assert.truthy(message:find("sites.cn.api_key: missing", 1, true))
+    assert.truthy(message:find "sites%.cn%.api_key: missing%s*$", message)
   end)
 end)
