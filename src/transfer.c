@@ -14,7 +14,7 @@
 /* libcurl 7.88 does not ask for the rest of HTTP/2 headers that are longer than its buffer, so there has to be room
  * for more than we accept. */
 #define MAX_HEADER_BYTES ((size_t)32 * 1024)
-#define READ_BUFFER_BYTES (64L * 1024)
+#define READ_BUFFER_BYTES (40L * 1024)
 
 /* A pooled handle keeps a buffer of up to this size for the next answer. */
 #define KEPT_BODY_BYTES ((size_t)64 * 1024)
