@@ -8,12 +8,10 @@
 local check = require "aitoearn.check"
 local errors = require "aitoearn.error"
 local fetch = require "aitoearn.fetch"
+local outage = require "aitoearn.outage"
 local task = require "aitoearn.task"
 
 local batch = {}
-
--- Between two probes of a site that refuses connections, in seconds: from the first, doubled, to the longest.
-local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
 
 -- For how long taking items from the source may keep those that are there already from moving on, in seconds.
 local LONGEST_FILL = 0.005
@@ -210,51 +208,6 @@ if jit then
   jit.off(Batch.wake)
 end
 
---- When an id stops waiting for its site: an outage may last as long as a call's deadline, a wait as long as itself.
-local function patience(outage, opts)
-  return opts.ends_at or (outage and opts.deadline and outage.since + opts.deadline) or math.huge
-end
-
---- Whether to hold an id back: its site asked for a pause, or refuses connections and somebody else is probing it.
--- @treturn aitoearn.Error|nil why the id ends here
-local function admit(self, child, site, id, opts)
-  while not child:ended() do
-    local outage, now = self.outage, self.client.now()
-    local left = site:held(now)
-    local limit = patience(outage, opts)
-    if not left and not outage then
-      return nil
-    elseif not left and now >= limit then
-      return errors.new(outage.err, { site = site.name, server = outage.err.server, record_id = id, retryable = true })
-    elseif not left and not outage.prober then
-      outage.prober = child
-      child:sleep(outage.probe_delay)
-      outage.probe_delay = math.min(LONGEST_PROBE, outage.probe_delay * 2)
-      return nil
-    end
-    child:sleep(math.min(left or outage.probe_delay, math.max(limit - now, 0)))
-    if left and self.client.now() >= limit then
-      return nil -- fetch.record says what is to be said of a hold
-    end
-  end
-end
-
---- Takes note of what a fetch tells about the site.
--- @treturn boolean whether the id has to be asked again: connections are refused, and not for too long yet
-local function note_outage(self, child, err, opts)
-  local refused = err and err.kind == "connect" and opts.retry.max_attempts > 1
-  if not refused then
-    self.outage = nil
-    return false
-  end
-  local outage = self.outage or { since = self.client.now(), probe_delay = FIRST_PROBE }
-  self.outage, outage.err = outage, err
-  if outage.prober == child then
-    outage.prober = nil
-  end
-  return self.client.now() < patience(outage, opts)
-end
-
 --- Fetches one id of a batch. Time for which its site is held, or known to refuse connections, is not the id's.
 -- @treturn table|nil record
 -- @treturn aitoearn.Error|userdata as `fetch.record` returns it
@@ -264,12 +217,12 @@ function Batch:fetch(child, site, id, opts)
   end
   local nothing_to_send = check.id_problem(id)
   while true do
-    local err = not nothing_to_send and admit(self, child, site, id, opts)
+    local err = not nothing_to_send and outage.admit(self, child, site, id, opts)
     if err then
       return nil, err
     end
     local record, failure = fetch.record(child, site, id, opts, true)
-    if nothing_to_send or not note_outage(self, child, not record and failure, opts) or child:ended() then
+    if nothing_to_send or not outage.note(self, child, not record and failure, opts) or child:ended() then
       return record, failure
     end
   end

@@ -162,7 +162,7 @@ end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.
 ---@param id string
----@param opts? aitoearn.CallOptions
+---@param opts? aitoearn.CallOptions without `site`
 ---@return aitoearn.Record? record
 ---@return string|aitoearn.Error site_name or, without a record, the error: not found only where every site said so
 function Client:locate(id, opts)

@@ -145,7 +145,7 @@ end
 --- Gives a probe back: the attempt ended without an outcome, because it was cancelled.
 -- For an endpoint that is not being probed this does nothing.
 ---@param endpoint aitoearn.Endpoint
-function Site.release(_, endpoint)
+function Site:release(endpoint) -- luacheck: ignore 212/self
   endpoint.probing = false
 end
 

@@ -1,14 +1,14 @@
 --- The host of a script, and of a frame loop: calls block, tasks move on whenever anything polls.
 -- @module aitoearn.host.blocking
 
-local task = require "aitoearn.task"
+local schedulers = require "aitoearn.scheduler"
 
 local blocking = {}
 
 --- @tparam userdata engine
 -- @treturn table host
 function blocking.new(engine)
-  local scheduler = task.scheduler(engine, function(message)
+  local scheduler = schedulers.new(engine, function(message)
     io.stderr:write("aitoearn: ", message, "\n")
   end)
   return {

@@ -10,7 +10,7 @@
 -- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
 -- @module aitoearn.host.loop
 
-local task = require "aitoearn.task"
+local schedulers = require "aitoearn.scheduler"
 
 local loop = {}
 
@@ -39,7 +39,7 @@ end
 -- @tparam table driver
 -- @treturn table host
 function loop.new(engine, driver)
-  local scheduler = task.scheduler(engine, driver.report or report_on_stderr)
+  local scheduler = schedulers.new(engine, driver.report or report_on_stderr)
   local waiting, count = scheduler.waiting, 0
   local watched, fd, closed = false, nil, false
   local waiter_of, park = driver.waiter or running, driver.park or coroutine.yield
