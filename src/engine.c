@@ -1,7 +1,7 @@
 /* engine.c: the pool, the queues, poll, and the Lua type. */
 #include "engine.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -365,6 +365,13 @@ static bool open_multi(engine *e) {
   return true;
 }
 
+/* A server that can be reached acknowledges at once, however long it takes to answer: what is enough to
+ * connect is enough for that. A little more, so that it is a call's own time-out that ends it. */
+static int unacknowledged_ms(const transfer_options *options) {
+  long ms = options->connect_timeout_ms;
+  return ms < INT_MAX / 2 ? (int)(ms + ms / 4) : 0;
+}
+
 static const char out_of_memory[] = "out of memory";
 
 /* Opens the engine at its first use in this process. Returns what is in the way of that, or NULL. */
@@ -378,6 +385,7 @@ static const char *ready(engine *e) {
       watch_close(&e->watch);
       return out_of_memory;
     }
+    e->watch.unacknowledged_ms = unacknowledged_ms(&e->options);
     e->owner = getpid();
     random_seed(&e->random); /* a child's numbers are not its parent's */
   }

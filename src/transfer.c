@@ -130,6 +130,7 @@ static const struct {
 static void forget_headers(answer_headers *headers) {
   headers->retry_after = headers->retry_at = headers->rate_limit_reset = NAN;
   headers->date[0] = headers->request_id[0] = '\0';
+  headers->complete = false;
 }
 
 /* Copies a header's value without the white space around it; what does not fit is left out. */
@@ -158,6 +159,8 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   }
   if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
     forget_headers(headers); /* a 1xx answer may have gone before this one */
+  else if (bytes[0] == '\r' || bytes[0] == '\n')
+    headers->complete = true;
   for (size_t i = 0; i < sizeof header_readers / sizeof header_readers[0]; i++)
     if (length > header_readers[i].length &&
         strncasecmp(bytes, header_readers[i].name, header_readers[i].length) == 0) {
@@ -285,6 +288,11 @@ bool handle_prepare(handle *h, transfer *t, double timeout) {
 }
 
 void handle_finish(handle *h, CURLcode result) {
+  static const char cut[] = "the answer ended in the middle of its headers"; /* libcurl takes it for whole */
+  if (result == CURLE_OK && !h->transfer->headers.complete) {
+    result = CURLE_PARTIAL_FILE;
+    memcpy(h->detail, cut, sizeof cut);
+  }
   h->transfer->result = result;
   curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &h->transfer->http_status);
 }

@@ -39,6 +39,7 @@ typedef enum {
 /* What the callbacks keep of the answer's headers; NaN: not there. */
 typedef struct {
   size_t header_bytes;
+  bool complete;           /* the empty line at their end was there */
   double retry_after;      /* seconds */
   double retry_at;         /* the same as a date: Unix seconds */
   double rate_limit_reset; /* Unix milliseconds */

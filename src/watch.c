@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #if AITOEARN_EPOLL
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -74,6 +76,10 @@ static curl_socket_t on_open_socket(void *userp, curlsocktype purpose,
       socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
   if (s == CURL_SOCKET_BAD)
     return s;
+  /* A path that died without a word: no HTTP/2 stream's time-out would close the connection, and each
+   * request would be sent down it anew. */
+  if (w->unacknowledged_ms > 0)
+    setsockopt(s, IPPROTO_TCP, TCP_USER_TIMEOUT, &w->unacknowledged_ms, sizeof w->unacknowledged_ms);
   if (!grow_sockets(w, s)) {
     close(s);
     return CURL_SOCKET_BAD;

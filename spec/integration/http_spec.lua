@@ -54,6 +54,13 @@ describe("HTTP", function()
       assert.is_nil((helper.client({ retry = false }):get_record "raw:length"))
     end)
 
+    it("that ends in the middle of its headers is a transport failure, and asked for again", function()
+      p:raw("cut", "HTTP/1.1 200 OK\r\nContent-Type: applica")
+      local err = failure("transport", helper.client():get_record "raw:cut")
+      assert.equal(3, #err.attempts)
+      assert.truthy(tostring(err):find("in the middle of its headers", 1, true))
+    end)
+
     it("with nothing in a 204 are no envelope", function()
       p:raw("empty", "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
       assert.equal(204, failure("protocol", helper.client():get_record "raw:empty").http_status)
