@@ -12,6 +12,9 @@ local task = require "aitoearn.task"
 
 local prepare = calls.prepare
 
+-- Of a frame, in seconds: for how long a poll that does not wait hands out results.
+local FRAME_SHARE = 0.001
+
 local client = {}
 
 ---@class aitoearn.Client
@@ -221,7 +224,8 @@ end
 function Client:poll(timeout)
   local step = self.host.step
   if step then
-    step(self.running > 0 and timeout and timeout * 1000 or 0)
+    local ms = self.running > 0 and timeout and timeout * 1000 or 0
+    step(ms, ms == 0 and FRAME_SHARE or nil)
   end
   return self.running
 end

@@ -1,6 +1,8 @@
 --- Coroutines that wait for transfers of one engine, and whoever moves them on.
 -- @module aitoearn.scheduler
 
+local core = require "aitoearn.core"
+
 local scheduler = {}
 
 -- A set of coroutines over one engine.
@@ -68,11 +70,13 @@ end
 
 --- Polls the engine once and wakes whoever waited for what is done.
 -- @tparam number ms how long to wait for something, milliseconds; −1: no limit
-function Scheduler:step(ms)
+-- @tparam ?number seconds for how long to wake them: the others have their turn at the next step
+function Scheduler:step(ms, seconds)
   local engine = self.engine
   if engine:poll(ms) == 0 then
     return
   end
+  local limit = seconds and core.monotonic() + seconds
   local transfer = engine:next()
   while transfer do
     local co = self.waiting[transfer]
@@ -80,7 +84,7 @@ function Scheduler:step(ms)
       self.waiting[transfer] = nil
       self:resume(co)
     end
-    transfer = engine:next()
+    transfer = not (limit and core.monotonic() > limit) and engine:next()
   end
 end
 

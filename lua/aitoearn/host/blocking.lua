@@ -21,8 +21,8 @@ function blocking.new(engine)
     spawn = function(fn, ...)
       return scheduler:spawn(fn, ...)
     end,
-    step = function(ms)
-      scheduler:step(ms)
+    step = function(ms, seconds)
+      scheduler:step(ms, seconds)
     end,
     close = function()
       engine:close()
