@@ -219,7 +219,8 @@ function Client:start(method, ...)
 end
 
 --- Moves every task on.
----@param timeout? number seconds to wait for something to happen; 0, the default, never waits
+---@param timeout? number seconds to wait for something to happen; 0, the default, never waits, and hands out results for
+--- a millisecond: the next poll goes on
 ---@return integer running how many tasks still run
 function Client:poll(timeout)
   local step = self.host.step
