@@ -18,8 +18,8 @@ describe("a proxy", function()
     return names
   end
 
-  -- Asks through a proxy of the spec's own and returns what that one got first.
-  local function overheard(options)
+  -- Asks through a proxy of the spec's own, which answers once, and returns what that one got.
+  local function overheard(options, answer)
     local listener = assert(socket.bind("127.0.0.1", 0))
     listener:settimeout(0)
     options.proxy = ("http://127.0.0.1:%d"):format(select(2, listener:getsockname()))
@@ -37,13 +37,18 @@ describe("a proxy", function()
       else
         local line, problem, part = peer:receive "*l"
         heard[#heard + 1] = line or part
-        if line == "" or problem == "closed" then
+        if line == "" and answer then
+          peer:send(answer) -- and listens on
+          answer = nil
+        elseif line == "" or problem == "closed" then
           peer:send "HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
           peer:close()
           listener:close()
         end
       end
     end
+    if peer then peer:close() end
+    listener:close()
     local _, err = task:result()
     return table.concat(heard, "\n"), err
   end
@@ -92,6 +97,21 @@ describe("a proxy", function()
     local err = failure("http", helper.client({ server = "http://127.0.0.1:1", proxy = p.proxy, retry = false })
       :get_record "ok")
     assert.equal(502, err.http_status)
+  end)
+
+  it("that lies about its tunnel and answers by itself is not believed, and does not see the key", function()
+    local forged = '{"code":0,"message":"","data":{"id":"ok","accountType":"xhs","type":"video","status":1,'
+      .. '"publishTime":"2026-07-02T12:00:00.000Z"}}'
+    local heard, err = overheard({ server = p.cn.https, timeout = 2 }, "HTTP/1.1 200 Established\r\n\r\n"
+      .. "HTTP/1.1 200 OK\r\nContent-Length: " .. #forged .. "\r\n\r\n" .. forged)
+    failure("tls", nil, err)
+    assert.truthy(heard:find "^CONNECT")
+    assert.is_nil(heard:find(p.cn.key, 1, true))
+  end)
+
+  it("that wants a password ends the call", function()
+    local _, err = overheard({ server = p.cn.https }, "HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n")
+    assert.truthy(failure("transport", nil, err).message:find "407")
   end)
 
   describe("of the environment", function()
