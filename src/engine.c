@@ -188,7 +188,7 @@ static void finish_transfer(engine *e, handle *h, CURLcode result) {
   transfer *t = h->transfer;
   origin *o = &e->origins[t->origin];
   long version = 0;
-  handle_finish(h, result);
+  handle_finish(h, result, o->http2);
   count_traffic(e, h->easy);
   if (t->http_status > 0 && curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
     o->http2 = version >= CURL_HTTP_VERSION_2_0;

@@ -147,6 +147,8 @@ static void header_value(char *value, const char *bytes, size_t length) {
   value[length] = '\0';
 }
 
+static const char long_headers[] = "the answer's headers are longer than 32 KiB";
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   handle *h = userp;
   answer_headers *headers = &h->transfer->headers;
@@ -154,7 +156,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   char value[REQUEST_ID_BYTES];
   headers->header_bytes += length;
   if (headers->header_bytes > MAX_HEADER_BYTES) {
-    h->over = "the answer's headers are longer than 32 KiB";
+    h->over = long_headers;
     return 0;
   }
   if (length >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
@@ -287,12 +289,16 @@ bool handle_prepare(handle *h, transfer *t, double timeout) {
          curl_easy_setopt(h->easy, CURLOPT_TIMEOUT_MS, timeout_ms(timeout)) == CURLE_OK;
 }
 
-void handle_finish(handle *h, CURLcode result) {
+void handle_finish(handle *h, CURLcode result, bool http2) {
   static const char cut[] = "the answer ended in the middle of its headers"; /* libcurl takes it for whole */
   if (result == CURLE_OK && !h->transfer->headers.complete) {
     result = CURLE_PARTIAL_FILE;
     memcpy(h->detail, cut, sizeof cut);
   }
+  /* HTTP/2 has no status lines, and so no HTTP/0.9 without one: among other streams libcurl 7.88 loses the
+   * beginning of headers that are longer than its buffer. */
+  if (result == CURLE_UNSUPPORTED_PROTOCOL && http2)
+    h->over = long_headers;
   h->transfer->result = result;
   curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &h->transfer->http_status);
 }

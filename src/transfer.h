@@ -111,8 +111,8 @@ void handle_free(handle *h);
 /* Puts the transfer's request into the handle; false where libcurl has no memory for it. */
 bool handle_prepare(handle *h, transfer *t, double timeout);
 
-/* Takes libcurl's end over into the transfer. */
-void handle_finish(handle *h, CURLcode result);
+/* Takes libcurl's end over into the transfer; `http2`: what the origin speaks, as far as is known. */
+void handle_finish(handle *h, CURLcode result, bool http2);
 
 /* The transfer has no more use for it: ready for the next, without an unusually large buffer. */
 void handle_trim(handle *h);

@@ -67,6 +67,19 @@ describe("the limits of an answer", function()
     end)
   end
 
+  it("too long headers are told as such among other streams of HTTP/2 too", function()
+    local client = helper.client { server = p.cn.https }
+    helper.record(client:get_record "ok")
+    for round = 1, 10 do
+      local ids = { "headers:98304~" .. round }
+      for i = 1, 30 do ids[i + 1] = ("ok~%d-%d"):format(round, i) end
+      local _, errors = client:get_records(ids)
+      assert.equal("protocol", errors[ids[1]].kind)
+      assert.truthy(errors[ids[1]].message:find "32 KiB")
+      assert.is_nil(next(errors, ids[1]))
+    end
+  end)
+
   it("take headers of 1xx answers into account", function()
     local hint = "HTTP/1.1 103 Early Hints\r\nLink: " .. ("x"):rep(1000) .. "\r\n\r\n"
     p:raw("hints", hint:rep(80) .. "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}")

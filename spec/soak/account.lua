@@ -2,8 +2,8 @@
 -- @module spec.soak.account
 local M = {}
 
--- One id in twenty: the step, what it ends as, its weight; `resent`: libcurl itself may send it again, since a kept
--- connection that ends without an answer may have been dead before.
+-- One id in twenty: the step, and what it ends as. `resent`: libcurl itself may send it again, since a kept connection
+-- that ends without an answer may have been dead before; five times, if it finds as many other kept ones.
 local FAULTS = {
   { "close", "transport", resent = true }, { "reset", "transport", resent = true }, { "garbage", "transport" },
   { "truncate", "transport" }, { "resetbody", "transport" }, { "http:502:html", "http" }, { "http:404", "http" },
@@ -11,6 +11,9 @@ local FAULTS = {
   { "headers:98304", "protocol" }, { "close;ok", "record", resent = true }, { "http:503;ok", "record" },
   { "truncate;ok", "record" }, { "silent", "timeout" },
 }
+
+-- What a call makes at most, with the options of run.lua.
+local ATTEMPTS = 2
 
 ---@class spec.soak.Books
 local Books = {}
@@ -46,7 +49,7 @@ function Books:id(patient)
     until fault[2] ~= "timeout" or (not patient and self:below(20) == 0)
     id, expected = fault[1] .. "~" .. self.next_id, fault[2]
     self.faults = self.faults + 1
-    self.may_resend = self.may_resend + (fault.resent and 2 or 0)
+    self.may_resend = self.may_resend + (fault.resent and ATTEMPTS * 5 or 0)
   end
   self.open[id] = expected
   return id
