@@ -297,7 +297,7 @@ clean: ## remove build/
 	rm -rf build
 
 docs: deps ## the reference as HTML, in build/docs/html
-	$(call need,ldoc=lua-ldoc)
+	$(call need,ldoc=lua-ldoc lua5.1=lua5.1)
 	@$(RUN) spec/docs/run.lua build/docs
 
 dist: ## pack the last commit: source archive and source rock, in build/
