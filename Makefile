@@ -99,7 +99,6 @@ have() { \
     module/*) $(RUN) -e "require '$${1#*/}'" ;; \
     jit/*) luajit -e "require '$${1#*/}'" ;; \
     lua5.3/*) env -u LUA_PATH -u LUA_CPATH lua5.3 -e "require '$${1#*/}'" ;; \
-    works/*) $${1#*/} true ;; \
     clang/*) ls "$$(clang -print-resource-dir)"/lib/*/libclang_rt.$${1#*/}* ;; \
     nginx/*) flags=$$(nginx -V 2>&1); folder=$${flags##*--modules-path=}; \
       test -e "$${folder%% *}/$${1#*/}.so" || case $$flags in *ngx_lua*) ;; *) false ;; esac ;; \
@@ -229,7 +228,7 @@ VALGRIND = valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-le
   --show-leak-kinds=definite --num-callers=30
 
 valgrind: deps ## run the integration specs under valgrind
-	$(call need,valgrind=valgrind works/valgrind=libc6-dbg)
+	$(call need,valgrind=valgrind)
 	$(ALL)
 	$(call busted,spec/integration,$(VALGRIND))
 
@@ -264,7 +263,7 @@ soak: deps ## CALLS (100,000) calls with 5 % faults; then nothing may have grown
 	@$(if $(CALLS),CALLS=$(CALLS)) $(RUN) spec/soak/run.lua
 
 instructions: deps ## hold the instructions of a call against spec/bench/instructions.txt; UPDATE=1 writes that anew
-	$(call need,valgrind=valgrind works/valgrind=libc6-dbg)
+	$(call need,valgrind=valgrind)
 	$(ALL)
 	@$(RUN) spec/bench/instructions.lua $(if $(UPDATE),--update)
 
