@@ -52,11 +52,11 @@ describe("tasks", function()
     it("that are many are sent over several polls, so that none holds a frame up", function()
     local many = helper.client { server = p.cn.https }
     helper.record(many:get_record "ok") -- from now on it is known to be HTTP/2
-    for _ = 1, 40 do many:start("get_record", "silent") end
+    for _ = 1, 150 do many:start("get_record", "silent") end
     many:poll(0)
-    assert.is_true(many:stats().in_flight <= 16)
-    for _ = 1, 6 do many:poll(0) end
-    assert.equal(40, many:stats().in_flight)
+    assert.is_true(many:stats().in_flight <= 32)
+    for _ = 1, 12 do many:poll(0) end
+    assert.equal(150, many:stats().in_flight)
     many:close()
   end)
 
