@@ -22,6 +22,9 @@
  * rest wait for the next poll. A script's comes at once; a loop of 60 frames a second can send 960 requests. */
 #define STARTS_A_POLL 16
 
+/* Seconds between two tries to open libcurl's multi where that failed. */
+#define ANOTHER_TRY 0.1
+
 typedef struct {
   transfer_list queue;
   long running;
@@ -35,6 +38,7 @@ struct engine {
   pid_t owner; /* the process that opened it */
   bool closed;
   int starts_left; /* until the next poll */
+  size_t turn; /* whose queue comes first at the next poll */
   bool starts_due; /* for want of those, something waits that has a connection */
   bool host_polls; /* after each get and timer, before it waits */
   bool collected; /* its finalizer has run: nothing may be allocated any more */
@@ -131,7 +135,9 @@ static void start_transfer(engine *e, transfer *t) {
   t->handle = take_handle(e);
   if (t->handle == NULL || !handle_prepare(t->handle, t, t->timeout < left ? t->timeout : left) ||
       curl_multi_add_handle(e->multi, t->handle->easy) != CURLM_OK) {
-    engine_release(t);
+    if (t->handle != NULL)
+      drop_handle(e, t->handle); /* who knows which of its options are set */
+    t->handle = NULL;
     end_transfer(t, "transport", "out of memory");
     return;
   }
@@ -164,7 +170,8 @@ static void allow_starts(engine *e) {
     return;
   e->starts_due = false;
   for (size_t i = 0; i < e->origin_count; i++)
-    start_queued(e, &e->origins[i]);
+    start_queued(e, &e->origins[(e->turn + i) % e->origin_count]);
+  e->turn = (e->turn + 1) % e->origin_count;
 }
 
 static void take_from_multi(engine *e, transfer *t) {
@@ -217,10 +224,9 @@ static void expire(engine *e) {
 
 /* When libcurl or a deadline has something to do. */
 static double next_due(const engine *e) {
-  if (e->starts_due)
-    return 0;
   const transfer *first = deadlines_first(&e->deadlines);
-  return first != NULL && first->deadline < e->watch.due ? first->deadline : e->watch.due;
+  double due = e->starts_due ? e->multi != NULL ? 0 : watch_now() + ANOTHER_TRY : e->watch.due;
+  return first != NULL && first->deadline < due ? first->deadline : due;
 }
 
 /* After anything that poll did not do: what ended by it, poll has to report. */
@@ -280,10 +286,10 @@ static void free_handles(engine *e, const char *ending, const char *message) {
 /* Frees all that libcurl has of ours. Sockets are closed by curl_multi_cleanup, so the watch goes
  * last. */
 static void close_engine(engine *e, const char *message) {
+  free_handles(e, "closed", message);
+  close_waiting(e, message); /* timers wait without descriptors too */
   if (e->share == NULL)
     return;
-  free_handles(e, "closed", message);
-  close_waiting(e, message);
   curl_multi_cleanup(e->multi); /* takes NULL */
   curl_share_cleanup(e->share);
   watch_close(&e->watch);
@@ -301,6 +307,7 @@ static void drop_multi(engine *e, CURLMcode code) {
   curl_multi_cleanup(e->multi);
   e->multi = NULL;
   e->watch.due = INFINITY;
+  e->starts_due = true; /* so that what is queued does not wait for somebody's next call */
 }
 
 /* In a forked child. The parent goes on with its connections and its epoll set, which the child's
@@ -542,10 +549,11 @@ static void wait_without_engine(engine *e, double timeout) {
   const transfer *first = deadlines_first(&e->deadlines);
   double wait = first != NULL ? first->deadline - watch_now() : INFINITY;
   wait = timeout < wait ? timeout : wait;
-  wait = wait < 0 ? 0 : wait > 0.1 ? 0.1 : wait;
+  wait = wait < 0 ? 0 : wait > ANOTHER_TRY ? ANOTHER_TRY : wait;
   if (e->done_count == 0)
     poll(NULL, 0, (int)ceil(wait * 1e3));
   expire(e);
+  e->watch.armed = NAN; /* nobody has looked whether it fired */
 }
 
 /** Moves all transfers on.
@@ -572,8 +580,8 @@ static int l_poll(lua_State *L) {
   } else {
     allow_starts(e);
     work(e);
-    if (e->done_count == 0 && e->multi != NULL)
-      wait_for_work(e, timeout);
+    if (e->multi != NULL)
+      wait_for_work(e, e->done_count == 0 ? timeout : 0);
   }
   watch_arm(&e->watch, next_due(e));
   lua_pushinteger(L, e->done_count);
@@ -659,6 +667,8 @@ static int l_stats(lua_State *L) {
 }
 
 static void shut(engine *e) {
+  if (e->closed)
+    return; /* a timer that was made after that waits on */
   e->closed = true;
   if (is_foreign(e))
     abandon_engine(e);

@@ -154,10 +154,12 @@ CURLMcode watch_wait(watch *w, CURLM *multi, double timeout) {
   CURLMcode code = CURLM_OK;
   int count = epoll_wait(w->epoll, events, EVENTS_A_WAIT, wait_ms(timeout));
   double until = count > 1 ? watch_now() + LONGEST_WORK : INFINITY;
-  for (int i = 0; i < count && (i == 0 || watch_now() < until); i++) {
-    CURLMcode one = act_on(w, multi, &events[i]);
-    code = code != CURLM_OK ? code : one;
-  }
+  int first = count > 0 ? w->first_event % count : 0;
+  int done = 0;
+  while (done < count && code == CURLM_OK && (done == 0 || watch_now() < until))
+    code = act_on(w, multi, &events[(first + done++) % count]);
+  /* The kernel tells of those that stay readable in the same order again: go on behind those that had their turn. */
+  w->first_event = done < count ? first + done : 0;
   return code;
 }
 
