@@ -169,8 +169,12 @@ local wait_rules = {
   on_change = { check = check.func },
   pace = { check = check.func },
 }
-local wait_all_rules = { concurrency = batch_rules.concurrency, on_record = collect_rules.on_record }
+-- As an iterator, and as a task.
+local wait_each_rules, wait_all_rules = { concurrency = batch_rules.concurrency }, { on_record = collect_rules.on_record }
 for name, rule in pairs(wait_rules) do
+  wait_each_rules[name] = rule
+end
+for name, rule in pairs(wait_each_rules) do
   wait_all_rules[name] = rule
 end
 
@@ -262,7 +266,7 @@ end
 --- A batch for `wait_all`.
 -- @treturn aitoearn.Batch
 function calls.wait_all(self, call, level, ids, opts)
-  local given, site = read_wait(self, level + 1, opts, wait_all_rules)
+  local given, site = read_wait(self, level + 1, opts, wait_each_rules)
   return wait_batch(self, call, unique(each(ids, level + 1)), given, site)
 end
 
