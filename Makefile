@@ -241,14 +241,14 @@ SECONDS ?= 60
 FUZZED = clang -std=c99 -D_GNU_SOURCE -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 
 # New inputs go into build/fuzz; the corpus that is checked in stays as it is. A crash is kept there too: make a spec of it.
-fuzz: deps ## fuzz the decoder and the reading of headers and dates, for SECONDS (60) in all
+fuzz: deps ## fuzz the decoder and the reading of headers and dates, for SECONDS (60) in all; SEED=n: always the same
 	$(call need,clang=clang clang/fuzzer=libclang-rt-dev)
 	@mkdir -p build/fuzz/decode build/fuzz/headers
 	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -o build/fuzz/decode.run $(C_FILES) spec/fuzz/decode.c $(LUA_LIBS) $(CURL_LIBS)
 	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -Isrc -o build/fuzz/headers.run $(filter-out src/transfer.c,$(C_FILES)) \
 	  spec/fuzz/headers.c $(LUA_LIBS) $(CURL_LIBS)
 	@for part in decode headers; do \
-	  $(RUN_ENV) build/fuzz/$$part.run -max_total_time=$$(( ($(SECONDS) + 1) / 2 )) -timeout=10 -max_len=8192 -print_final_stats=1 \
+	  $(RUN_ENV) build/fuzz/$$part.run -max_total_time=$$(( ($(SECONDS) + 1) / 2 )) $(if $(SEED),-seed=$(SEED)) -timeout=10 -max_len=8192 \
 	    -dict=spec/fuzz/$$part.dict -artifact_prefix=build/fuzz/$$part- build/fuzz/$$part spec/fuzz/corpus/$$part || exit 1; done
 
 FAULT_NEEDS = unshare=util-linux mount=mount ip=iproute2 tc=iproute2 nft=nftables

@@ -169,9 +169,12 @@ static void allow_starts(engine *e) {
   if (!e->starts_due)
     return;
   e->starts_due = false;
-  for (size_t i = 0; i < e->origin_count; i++)
-    start_queued(e, &e->origins[(e->turn + i) % e->origin_count]);
-  e->turn = (e->turn + 1) % e->origin_count;
+  size_t first = e->turn < e->origin_count ? e->turn : 0;
+  e->turn = first + 1;
+  for (size_t i = first; i < e->origin_count; i++)
+    start_queued(e, &e->origins[i]);
+  for (size_t i = 0; i < first; i++)
+    start_queued(e, &e->origins[i]);
 }
 
 static void take_from_multi(engine *e, transfer *t) {

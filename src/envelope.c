@@ -82,7 +82,9 @@ static int fail_api(lua_State *L, int envelope, double code) {
   const char *name = constants_code_name(code);
   const char *message = string_field(L, envelope, "message");
   const char *request_id = string_field(L, envelope, "requestId");
-  fail_push(L, "api", message != NULL ? message : name != NULL ? name : "error without a message");
+  if (message == NULL || *message == '\0')
+    message = name != NULL ? name : "error without a message";
+  fail_push(L, "api", message);
   fail_set_number(L, "code", code);
   if (name != NULL)
     fail_set_string(L, "name", name);

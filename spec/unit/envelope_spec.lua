@@ -43,6 +43,7 @@ describe("an envelope", function()
   it("does without a message", function()
     assert.equal("PublishRecordNotFound", (refused('{"code":15000}', "api")))
     assert.equal("error without a message", (refused('{"code":-7,"message":null}', "api")))
+    assert.equal("error without a message", (refused('{"code":5,"message":""}', "api")))
     assert.equal("r1", assert(decode((body():gsub('"message":"ok",', "")))).id)
   end)
 
