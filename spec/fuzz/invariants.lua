@@ -32,9 +32,10 @@ local function encodable(value)
   return true
 end
 
+-- Whole numbers stay what they are; 14 digits may turn a fraction into one, and a large one into a float.
 local function same_number(a, b)
-  local is_exact = math.abs(a) < 1e13 -- beyond it 14 digits may turn a fraction into a whole number
-  return (a == b or math.abs(a - b) <= 1e-13 * math.abs(a)) and (number_type(a) == number_type(b) or not is_exact)
+  local may_change = a % 1 ~= 0 or math.abs(a) >= 1e13
+  return (a == b or math.abs(a - b) <= 1e-13 * math.abs(a)) and (may_change or number_type(a) == number_type(b))
 end
 
 local function same(a, b)
