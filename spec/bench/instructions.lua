@@ -50,7 +50,7 @@ local function machine(count)
   local _, seed = count(CHILD, "seed")
   local versions = assert(shell.run(measure.lua .. " -v")):match "^%S+ %S+"
   local processor = assert(shell.run "uname -m; grep -qw avx2 /proc/cpuinfo && echo avx2 || :"):gsub("%s+", " ")
-  return ("%s, libcurl %s, lua-cjson %s, %s, %s, hash order %s"):format(versions, require "aitoearn.core".curl_version,
+  return ("%s, libcurl %s, lua-cjson %s, %s, %s, hash order %s"):format(versions, shell.run "pkg-config --modversion libcurl",
     require "cjson"._VERSION, assert(shell.run "valgrind --version"), processor, seed)
 end
 
