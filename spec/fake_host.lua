@@ -76,8 +76,8 @@ end
 
 function Engine:timer(seconds) return start(self.world, seconds) end
 
-function Engine:get(_, url)
-  local world, id = self.world, url:match "[^/]*$"
+function Engine:get(_, _, id)
+  local world = self.world
   world.in_flight = world.in_flight + 1
   world.most_in_flight = math.max(world.most_in_flight, world.in_flight)
   world.on_request(id, world.time)

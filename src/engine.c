@@ -461,7 +461,8 @@ static void adopt(lua_State *L, engine *e, transfer *t, int company, double dead
 /** Starts one GET.
  * @function engine:get
  * @tparam integer origin which of the endpoints it goes to, from 1
- * @tparam string url
+ * @tparam string prefix the URL up to the id
+ * @tparam string id becomes the last segment of its path
  * @tparam string api_key without control characters
  * @tparam ?string request_id nil: a random one
  * @tparam ?number timeout seconds for this attempt, from the moment it has a connection or stream
@@ -470,25 +471,27 @@ static void adopt(lua_State *L, engine *e, transfer *t, int company, double dead
 static int l_get(lua_State *L) {
   engine *e = to_engine(L);
   lua_Integer index = luaL_checkinteger(L, 2);
-  const char *url = luaL_checkstring(L, 3);
-  const char *api_key = luaL_checkstring(L, 4);
-  const char *request_id = luaL_optstring(L, 5, NULL);
-  double timeout = seconds_argument(L, 6);
-  double deadline = seconds_argument(L, 7);
+  request r;
+  r.prefix = luaL_checkstring(L, 3);
+  r.id = luaL_checklstring(L, 4, &r.id_length);
+  r.api_key = luaL_checkstring(L, 5);
+  r.request_id = luaL_optstring(L, 6, NULL);
+  double timeout = seconds_argument(L, 7);
+  double deadline = seconds_argument(L, 8);
   char uuid[RANDOM_UUID_BYTES];
   luaL_argcheck(L, index >= 1 && (size_t)index <= e->origin_count, 2, "no such origin");
   check_open(L, e);
   const char *problem = ready(e);
-  if (request_id == NULL) {
+  if (r.request_id == NULL) {
     random_uuid(&e->random, uuid);
-    request_id = uuid;
+    r.request_id = uuid;
   }
-  lua_settop(L, 7);
+  lua_settop(L, 8);
   lua_getuservalue(L, 1);
-  transfer *t = transfer_new(L, lua_upvalueindex(2), 8, url, api_key, request_id);
+  transfer *t = transfer_new(L, lua_upvalueindex(2), 9, &r);
   t->origin = (int)index - 1;
   t->timeout = timeout;
-  adopt(L, e, t, 8, deadline);
+  adopt(L, e, t, 9, deadline);
   origin *o = &e->origins[t->origin];
   if (problem != NULL || e->closed) { /* a finalizer that ran meanwhile may have closed it */
     end_transfer(t, e->closed ? "closed" : "transport", e->closed ? client_closed : problem);
@@ -730,6 +733,15 @@ static long connect_timeout_option(lua_State *L) {
   return ms >= 2147483647.0 ? 2147483647L : ms < 1 ? 1 : (long)ms;
 }
 
+/* Where there is none libcurl need not look for it at each request, in eight variables. */
+static bool is_proxy_in_environment(void) {
+  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (getenv(names[i]) != NULL)
+      return true;
+  return false;
+}
+
 static void read_options(lua_State *L, engine *e, int company) {
   transfer_options *o = &e->options;
   e->max_connections = (long)integer_option(L, "max_connections", 1);
@@ -737,6 +749,8 @@ static void read_options(lua_State *L, engine *e, int company) {
   o->connect_timeout_ms = connect_timeout_option(L);
   o->ca_file = string_option(L, "ca_file", company);
   o->proxy = string_option(L, "proxy", company);
+  if (o->proxy == NULL && !is_proxy_in_environment())
+    o->proxy = "";
   lua_getfield(L, 1, "allow_http");
   o->is_http_local = !lua_toboolean(L, -1);
   lua_pop(L, 1);

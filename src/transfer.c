@@ -10,6 +10,7 @@
 #include "engine.h"
 #include "envelope.h"
 #include "fail.h"
+#include "url.h"
 
 /* libcurl 7.88 does not ask for the rest of HTTP/2 headers that are longer than its buffer, so there has to be room
  * for more than we accept. */
@@ -164,7 +165,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   else if (bytes[0] == '\r' || bytes[0] == '\n')
     headers->complete = true;
   for (size_t i = 0; i < sizeof header_readers / sizeof header_readers[0]; i++)
-    if (length > header_readers[i].length &&
+    if (length > header_readers[i].length && (bytes[0] | 0x20) == header_readers[i].name[0] &&
         strncasecmp(bytes, header_readers[i].name, header_readers[i].length) == 0) {
       header_value(value, bytes + header_readers[i].length, length - header_readers[i].length);
       header_readers[i].read(headers, value);
@@ -234,6 +235,8 @@ static bool set_engine_options(handle *h, const transfer_options *options) {
              CURLE_OK &&
          set_ca(easy, options->ca_file) &&
          curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(options, false)) == CURLE_OK &&
+         (options->proxy == NULL || options->proxy[0] != '\0' ||
+          curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) && /* or libcurl asks for no_proxy all the same */
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->detail) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_PRIVATE, h) == CURLE_OK &&
@@ -354,18 +357,17 @@ transfer *transfer_new_timer(lua_State *L, int metatable, int company) {
   return t;
 }
 
-transfer *transfer_new(lua_State *L, int metatable, int company, const char *url,
-                       const char *api_key, const char *request_id) {
+transfer *transfer_new(lua_State *L, int metatable, int company, const request *r) {
   static const char key_name[] = "X-Api-Key: ";
   static const char id_name[] = "x-request-id: ";
-  size_t strings = strlen(url) + 1 + sizeof key_name + strlen(api_key) + sizeof id_name +
-                   strlen(request_id);
+  size_t strings = strlen(r->prefix) + 3 * r->id_length + 1 + sizeof key_name + strlen(r->api_key) +
+                   sizeof id_name + strlen(r->request_id);
   transfer *t = push_transfer(L, metatable, company, strings);
   t->url = t->strings;
-  t->https = strncmp(url, "https:", 6) == 0;
-  char *at = put(t->strings, url) + 1;
-  at = put_line(at, key_name, api_key, &t->header_lines[0]);
-  put_line(at, id_name, request_id, &t->header_lines[1]);
+  t->https = strncmp(r->prefix, "https:", 6) == 0;
+  char *at = url_put_segment(put(t->strings, r->prefix), r->id, r->id_length) + 1;
+  at = put_line(at, key_name, r->api_key, &t->header_lines[0]);
+  put_line(at, id_name, r->request_id, &t->header_lines[1]);
   t->request_id = t->header_lines[1].data + sizeof id_name - 1;
   return t;
 }

@@ -81,7 +81,7 @@ typedef struct {
   size_t max_response_bytes;
   long connect_timeout_ms;
   const char *ca_file;
-  const char *proxy; /* NULL: the environment's */
+  const char *proxy; /* NULL: the environment's; "": none */
   bool is_http_local; /* no http:// leads to another machine */
   const char *user_agent;
   struct curl_slist *header_lines; /* the same for every request */
@@ -117,10 +117,18 @@ void handle_finish(handle *h, CURLcode result, bool http2);
 /* The transfer has no more use for it: ready for the next, without an unusually large buffer. */
 void handle_trim(handle *h);
 
+/* What is asked for: `id` is the URL's last segment, as it is before it is encoded. */
+typedef struct {
+  const char *prefix;
+  const char *id;
+  size_t id_length;
+  const char *api_key;
+  const char *request_id;
+} request;
+
 /* Both push a new transfer with its metatable; the rest is up to the engine, whose table (at `company`)
  * keeps the engine alive as long as the transfer is. */
-transfer *transfer_new(lua_State *L, int metatable, int company, const char *url,
-                       const char *api_key, const char *request_id);
+transfer *transfer_new(lua_State *L, int metatable, int company, const request *r);
 transfer *transfer_new_timer(lua_State *L, int metatable, int company);
 
 /* Registers the transfer's metatable, which it leaves on the stack, with the decoder's upvalues. */

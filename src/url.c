@@ -2,6 +2,30 @@
 #include "url.h"
 
 #include <curl/curl.h>
+#include <stdbool.h>
+#include <string.h>
+
+/* RFC 3986, 2.3. */
+static bool is_unreserved(unsigned char byte) {
+  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
+         (byte != '\0' && strchr("-._~", byte) != NULL);
+}
+
+char *url_put_segment(char *at, const char *text, size_t length) {
+  static const char digits[] = "0123456789ABCDEF";
+  for (size_t i = 0; i < length; i++) {
+    unsigned char byte = (unsigned char)text[i];
+    if (is_unreserved(byte)) {
+      *at++ = text[i];
+    } else {
+      *at++ = '%';
+      *at++ = digits[byte >> 4];
+      *at++ = digits[byte & 15];
+    }
+  }
+  *at = '\0';
+  return at;
+}
 
 static const struct {
   CURLUPart part;
@@ -70,10 +94,25 @@ static int l_parse_url(lua_State *L) {
   return 1;
 }
 
+/** @function has_control
+ * @tparam string text
+ * @treturn boolean whether it holds a control character (ASCII), which no header and no id may */
+static int l_has_control(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  bool found = false;
+  for (size_t i = 0; i < length && !found; i++)
+    found = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
+  lua_pushboolean(L, found);
+  return 1;
+}
+
 void url_open(lua_State *L) {
   lua_newtable(L);
   lua_pushcfunction(L, l_gc);
   lua_setfield(L, -2, "__gc");
   lua_pushcclosure(L, l_parse_url, 1);
   lua_setfield(L, -2, "parse_url");
+  lua_pushcfunction(L, l_has_control);
+  lua_setfield(L, -2, "has_control");
 }

@@ -1,12 +1,17 @@
-/* url.h: base URLs, taken apart by libcurl's own parser. */
+/* url.h: base URLs, taken apart by libcurl's own parser, and what goes into one. */
 #ifndef AITOEARN_URL_H
 #define AITOEARN_URL_H
+
+#include <stddef.h>
 
 #include "compat.h"
 
 HIDDEN_BEGIN
 
-/* Adds parse_url(text) to the module table on top of the stack. */
+/* Writes a text as one path segment; returns where its final NUL is. Up to three bytes each. */
+char *url_put_segment(char *at, const char *text, size_t length);
+
+/* Adds parse_url(text) and has_control(text) to the module table on top of the stack. */
 void url_open(lua_State *L);
 
 HIDDEN_END

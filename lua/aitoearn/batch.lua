@@ -22,27 +22,30 @@ local LONGEST_FILL = 0.005
 local Batch = {}
 Batch.__index = Batch
 
+-- What comes goes into one array, what goes is taken from another; when that one is empty they change places. So both
+-- stay arrays, as the one with indices that grow for ever would not.
 local function queue()
-  return { first = 1, last = 0 }
+  return { length = 0, coming = {}, came = 0, going = {}, gone = 0 }
 end
 
 local function push(q, value)
-  q.last = q.last + 1
-  q[q.last] = value
+  local came = q.came + 1
+  q.came, q.length, q.coming[came] = came, q.length + 1, value
 end
 
 local function pop(q)
-  local value = q[q.first]
+  local going, gone = q.going, q.gone + 1
+  local value = going[gone]
   if value == nil then
-    return nil
+    going, gone = q.coming, 1
+    value = going[1]
+    if value == nil then
+      return nil
+    end
+    q.coming, q.going, q.came = q.going, going, 0
   end
-  q[q.first] = nil
-  q.first = q.first + 1
+  going[gone], q.gone, q.length = nil, gone, q.length - 1
   return value
-end
-
-local function length(q)
-  return q.last - q.first + 1
 end
 
 --- @tparam aitoearn.Call call the consumer's
@@ -62,6 +65,7 @@ function batch.new(call, concurrency, source, work)
     results = queue(),
     children = {},
     signals = {},
+    waiting = 0, -- how many signals there are
     active = 0,
   }, Batch)
   call.batch = self
@@ -74,7 +78,9 @@ function Batch:deliver(id, record, err)
     return
   end
   push(self.results, { id, record, err })
-  self:wake()
+  if self.waiting > 0 then
+    self:wake()
+  end
 end
 
 --- Ends it with an error that a function of the caller's raised: the consumer raises it again.
@@ -91,7 +97,8 @@ function Batch:wake()
 end
 
 local function run_worker(self, child)
-  while not self.closed and length(self.results) < self.limit do
+  local results, limit = self.results, self.limit
+  while not self.closed and results.length < limit do
     local item = pop(self.pending)
     if item == nil then
       break
@@ -136,32 +143,31 @@ end
 --- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
 -- @treturn number|nil seconds until the source may have more
 local function fill(self)
-  local client, seconds = self.client, nil
+  local client, pending, limit, seconds = self.client, self.pending, self.limit, nil
   local now = client.now()
   local began = now
-  while not (self.closed or self.exhausted) and length(self.pending) < self.limit do
+  while pending.length < limit and not (self.closed or self.exhausted) do
     local item
     item, seconds = self.source(now)
     if item == nil then
       self.exhausted = seconds == nil
       break
     end
-    push(self.pending, item)
+    push(pending, item)
     if self.active < self.concurrency then
       start_worker(self)
     end
     now = client.now()
     if now - began > LONGEST_FILL then
       move_on(client)
-      if length(self.results) > 0 then
+      if self.results.length > 0 then
         break
       end
       now = client.now()
       began = now
     end
   end
-  while not self.closed and self.active < self.concurrency
-    and length(self.pending) > 0 and length(self.results) < self.limit do
+  while self.active < self.concurrency and pending.length > 0 and self.results.length < limit and not self.closed do
     start_worker(self)
   end
   return seconds
@@ -184,9 +190,9 @@ function Batch:next()
       break
     end
     local signal = self.client.engine:timer(seconds)
-    self.signals[signal] = true
+    self.signals[signal], self.waiting = true, self.waiting + 1
     self.call:await(signal)
-    self.signals[signal] = nil
+    self.signals[signal], self.waiting = nil, self.waiting - 1
   end
   if self.raised then
     error(self.raised, 0)
@@ -215,15 +221,18 @@ function Batch:fetch(child, site, id, opts)
   if self.problem then
     return nil, errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
   end
-  local nothing_to_send = check.id_problem(id)
   while true do
-    local err = not nothing_to_send and outage.admit(self, child, site, id, opts)
+    local err = (self.outage or not site:is_open()) and not check.id_problem(id)
+      and outage.admit(self, child, site, id, opts)
     if err then
       return nil, err
     end
     local record, failure = fetch.record(child, site, id, opts, true)
-    if nothing_to_send or not outage.note(self, child, not record and failure, opts) or child:ended() then
+    if record then
+      self.outage = nil
       return record, failure
+    elseif not outage.note(self, child, failure, opts) or child:ended() then
+      return nil, failure
     end
   end
 end

@@ -63,10 +63,12 @@ function prepare.locate(self, level, id, opts)
   end
 end
 
---- A function that yields one id after another.
+--- A function that returns one id after another, and nothing else: a batch takes a second value for seconds.
 local function each(ids, level)
   if type(ids) == "function" then
-    return ids
+    return function()
+      return (ids())
+    end
   elseif type(ids) ~= "table" then
     error("ids: array or iterator expected, got " .. type(ids), level + 1)
   end
@@ -99,23 +101,19 @@ local collect_rules = { concurrency = batch_rules.concurrency, on_record = { che
 
 --- Hands a batch's result to its consumer.
 local function deliver(self, running, method, started, id, record, err)
-  if not running.closed then
-    running:deliver(id, done(self, method, started, id, record, err))
+  if self.on_event and not running.closed then
+    done(self, method, started, id, record, err)
   end
+  running:deliver(id, record, err)
 end
 
 local function record_batch(self, call, method, next_id, given, site)
   local running
-  running = batch.new(call, given.concurrency, function()
-    return (next_id()) -- one value: a second one would be seconds
-  end, function(child, id)
+  running = batch.new(call, given.concurrency, next_id, function(child, id)
     local started = self.on_event and self.now()
     self.calls = self.calls + 1
     local record, err = running:fetch(child, site, id, given)
-    if record then
-      err = nil
-    end
-    deliver(self, running, method, started, id, record, err)
+    deliver(self, running, method, started, id, record, not record and err or nil)
   end)
   return running
 end

@@ -1,6 +1,8 @@
 --- Checks of single values: each returns the value to use, or nil and what was expected.
 -- @module aitoearn.check
 
+local core = require "aitoearn.core"
+
 local check = {}
 
 local MAX_KEY_BYTES = 4096
@@ -13,11 +15,8 @@ function check.describe(value)
   return type(value)
 end
 
--- Anchored at both ends a pattern is matched once, and not anew at each byte: several times as fast.
-local NO_CONTROLS = "^%C+$"
-
 local function is_header_text(value)
-  return type(value) == "string" and value:find(NO_CONTROLS) ~= nil
+  return type(value) == "string" and value ~= "" and not core.has_control(value)
 end
 
 function check.seconds_or_false(value)
@@ -115,7 +114,7 @@ function check.key_problem(value)
     return type(value)
   elseif value == "" then
     return "an empty string"
-  elseif not value:find(NO_CONTROLS) then
+  elseif core.has_control(value) then
     return "one with a control character (is there a line break at its end?)"
   elseif #value > MAX_KEY_BYTES then
     return ("one of %d bytes (%d at most)"):format(#value, MAX_KEY_BYTES)
@@ -130,16 +129,19 @@ function check.api_key(value)
   return value
 end
 
---- Why an id cannot be a record's; nil: it can be one. The words are the platform's other routes.
+-- What a URL takes for the folder or its parent, and the platform's other routes.
+local NOT_RECORDS = { ["."] = true, [".."] = true, queued = true, published = true, public = true }
+
+--- Why an id cannot be a record's; nil: it can be one.
 -- @treturn string|nil
 function check.id_problem(id)
   if type(id) ~= "string" then
     return "string expected, got " .. type(id)
   elseif id == "" or #id > 256 then
     return "1 to 256 bytes expected"
-  elseif not id:find(NO_CONTROLS) then
+  elseif core.has_control(id) then
     return "it holds a control character"
-  elseif id == "." or id == ".." or id == "queued" or id == "published" or id == "public" then
+  elseif NOT_RECORDS[id] then
     return ("%q is not a record"):format(id)
   end
 end

@@ -16,120 +16,115 @@ local ENDINGS = {
   closed = "the client was closed",
 }
 
---- An id as one path segment (RFC 3986: everything but the unreserved characters is percent-encoded).
-local function segment(id)
-  if id:find("^[%w%-._~]+$") then
-    return id
-  end
-  return (id:gsub("[^%w%-._~]", function(byte)
-    return ("%%%02X"):format(byte:byte())
-  end))
-end
+-- What a fetch knows of itself stands in its call, whose fetches follow one another.
 
---- What one fetch knows of itself.
----@class aitoearn.Run
----@field attempts table[]? the rows of `err.attempts`
----@field give_up_at number? seconds on the host's clock
-
-local function fail(run, failure, context)
+local function fail(call, failure, context)
   context = context or {}
-  context.site = run.site.name
-  context.record_id = run.id
-  context.server = context.server or (run.endpoint and run.endpoint.url)
-  context.attempts = run.attempts
+  context.site = call.site.name
+  context.record_id = call.id
+  context.server = context.server or (call.endpoint and call.endpoint.url)
+  context.attempts = call.attempts
   return errors.new(failure, context)
 end
 
-local function fail_ended(run, ending)
-  return fail(run, { kind = ending, message = ENDINGS[ending] })
+local function fail_ended(call, ending)
+  return fail(call, { kind = ending, message = ENDINGS[ending] })
 end
 
 --- The error of a call that cannot wait for the end of a hold: what the server said, but nothing of the other request
 -- to which it was said, since of this one nothing was sent.
-local function fail_held(run, held, seconds)
-  return fail(run, {
+local function fail_held(call, held, seconds)
+  return fail(call, {
     kind = held.kind,
     message = held.message,
     code = held.code,
     name = held.name,
-    request_id = run.opts.request_id,
+    request_id = call.opts.request_id,
     hint = "the site asked for a pause that ends after this call's deadline",
   }, { retryable = true, retry_at = core.time() + seconds })
 end
 
 --- Waits for the end of the site's hold.
 -- @treturn aitoearn.Error|nil why that cannot be in time
-local function wait_for_hold(run)
-  local client, site, limit = run.client, run.site, run.give_up_at
+local function wait_for_hold(call)
+  local client, site, limit = call.client, call.site, call.give_up_at
   local left, held = site:held(client.now())
   while left do
     if limit and client.now() + left > limit then
-      return fail_held(run, held, left)
+      return fail_held(call, held, left)
     end
-    local ending = run.call:sleep(left)
+    local ending = call:sleep(left)
     if ending then
-      return fail_ended(run, ending)
+      return fail_ended(call, ending)
     end
     left, held = site:held(client.now())
   end
 end
 
---- Waits until the request may be sent: no hold, and its turn under `max_rate`.
+--- Waits until the request may be sent to a site that is not open: no hold, and its turn under `max_rate`.
 -- @treturn aitoearn.Error|nil why it cannot be in time
-local function wait_for_turn(run)
-  local client, site = run.client, run.site
-  if site:is_open() then
-    return nil
+local function wait_for_turn(call)
+  local client, site = call.client, call.site
+  local ended = call:ended()
+  if ended then
+    return fail_ended(call, ended)
   end
   repeat
-    local err = wait_for_hold(run)
+    local err = wait_for_hold(call)
     if err then
       return err
     end
-    local seconds, turn = site:turn(client.now(), run.give_up_at)
+    local seconds, turn = site:turn(client.now(), call.give_up_at)
     if not seconds then
-      return fail(run, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
+      return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
         { retryable = true })
     end
-    run.call.site, run.call.turn = site, turn -- given back where the call is cancelled before
-    local ending = seconds > 0 and run.call:sleep(seconds)
-    run.call.turn = nil
+    call.turn = turn -- given back where the call is cancelled before
+    local ending = seconds > 0 and call:sleep(seconds)
+    call.turn = nil
     if ending then
-      return fail_ended(run, ending)
+      return fail_ended(call, ending)
     end
   until not site:held(client.now()) -- a hold that began before its turn came
 end
 
-local function release(run)
-  if run.probing then
-    run.site:release(run.endpoint)
+--- Gives the probe back of an attempt that told nothing.
+local function release(call)
+  if call.probing then
+    call.site:release(call.endpoint)
+    call.probing = nil
   end
 end
 
 --- Whether an end says nothing about the endpoint: we ended it, or gave it less time than an attempt has.
-local function is_our_doing(run, failure)
-  return failure.kind == "cancelled" or failure.kind == "closed" or (failure.kind == "timeout" and run.cut_short)
+local function is_our_doing(call, failure)
+  return failure.kind == "cancelled" or failure.kind == "closed" or (failure.kind == "timeout" and call.cut_short)
 end
 
-local function report_health(run, failure)
-  local endpoint, client = run.endpoint, run.client
-  if failure and is_our_doing(run, failure) then
-    return release(run)
+local function report_health(call, failure)
+  local endpoint, client = call.endpoint, call.client
+  if failure and is_our_doing(call, failure) then
+    return release(call)
   end
-  local healthy = not (failure and retry.counts_against_endpoint(failure))
-  local event, seconds = run.site:report(endpoint, client.now(), healthy)
+  call.probing = nil
+  local event, seconds
+  if failure and retry.counts_against_endpoint(failure) then
+    event, seconds = call.site:fail(endpoint, client.now())
+  else
+    event = call.site:succeed(endpoint)
+  end
   if event and client.on_event then
-    client:emit { type = event, site = run.site.name, server = endpoint.url, seconds = seconds }
+    client:emit { type = event, site = call.site.name, server = endpoint.url, seconds = seconds }
   end
 end
 
-local function note_attempt(run, transfer, failure)
-  local client, n = run.client, run.made
+local function note_attempt(call, transfer, failure)
+  local client, n = call.client, call.made
   local elapsed = transfer:elapsed()
   if failure then
-    run.attempts = run.attempts or {}
-    run.attempts[#run.attempts + 1] = {
-      server = run.endpoint.url,
+    call.attempts = call.attempts or {}
+    call.attempts[#call.attempts + 1] = {
+      server = call.endpoint.url,
       kind = failure.kind,
       code = failure.code,
       http_status = failure.http_status,
@@ -140,9 +135,9 @@ local function note_attempt(run, transfer, failure)
     local is = failure or {}
     client:emit {
       type = "attempt",
-      site = run.site.name,
-      server = run.endpoint.url,
-      record_id = run.id,
+      site = call.site.name,
+      server = call.endpoint.url,
+      record_id = call.id,
       attempt = n,
       elapsed = elapsed,
       request_id = transfer:request_id(),
@@ -156,43 +151,39 @@ end
 --- One attempt.
 -- @treturn table|nil the record
 -- @treturn table the transfer; on failure the failure
-local function attempt(run)
-  local client, site, opts, call = run.client, run.site, run.opts, run.call
+local function attempt(call)
+  local client, site, opts = call.client, call.site, call.opts
   local now = client.now()
-  local endpoint, probing = site:choose(now, run.avoid)
+  local endpoint, probing = site:choose(now, call.avoid)
   local key, problem = site.api_key()
-  run.endpoint, run.probing = endpoint, probing
-  local ending = call:ended() -- the key function may have done anything
+  call.endpoint, call.probing = endpoint, probing or nil
+  local ending = call:ended() -- before, or while the key function ran
   if ending or not key then
-    release(run)
+    release(call)
     return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
   end
   local timeout, left = opts.timeout, nil
-  if run.give_up_at then
-    left = math.max(run.give_up_at - now, 0)
-    run.cut_short = not timeout or left < timeout
+  if call.give_up_at then
+    left = math.max(call.give_up_at - now, 0)
+    call.cut_short = not timeout or left < timeout
   elseif opts.deadline then -- in a batch: the clock starts when it is sent
-    run.cut_short = not timeout or opts.deadline < timeout
+    call.cut_short = not timeout or opts.deadline < timeout
     timeout = math.min(timeout or opts.deadline, opts.deadline)
   end
-  local transfer = client.engine:get(endpoint.origin, endpoint.prefix .. run.path, key, opts.request_id, timeout, left)
-  run.made = run.made + 1
+  local transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left)
+  call.made = call.made + 1
   client.attempts = client.attempts + 1
-  call.release = probing and function() -- should the call be abandoned meanwhile
-    release(run)
-  end
   call:await(transfer)
-  call.release = nil
   local record, failure = transfer:result()
   if failure then
     errors.redact(failure, key)
+    if not call.give_up_at and opts.deadline then
+      call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
+    end
   end
-  if not run.give_up_at and opts.deadline then
-    run.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
-  end
-  report_health(run, failure)
+  report_health(call, failure)
   if failure or client.on_event then
-    note_attempt(run, transfer, failure)
+    note_attempt(call, transfer, failure)
   end
   return record, failure or transfer
 end
@@ -204,10 +195,10 @@ end
 --- Whether to try again, and when.
 -- @treturn number|nil seconds to wait; nil: it ends here
 -- @treturn table the error's context
-local function next_attempt(run, failure)
-  local client, site, policy = run.client, run.site, run.opts.retry
+local function next_attempt(call, failure)
+  local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
-  local other = site:has_other(run.endpoint, now)
+  local other = site:has_other(call.endpoint, now)
   local retryable, most = retry.classify(failure, other)
   if not retryable then
     return nil, {}
@@ -216,15 +207,15 @@ local function next_attempt(run, failure)
     failure.rate_limit_reset = nil -- a limited route may tell its reset with every answer
   end
   local random = client.random
-  local pause, named = retry.pause(policy, failure, run.made, random, core.time())
+  local pause, named = retry.pause(policy, failure, call.made, random, core.time())
   local context = { retryable = true, retry_at = named and core.time() + pause or nil }
   if named and is_rate_limited(failure) then
     site:hold(now + pause, failure)
   elseif named and other then -- the wish is the endpoint's own: another one need not wait
-    pause, named = retry.delay(policy, run.made, random), false
+    pause, named = retry.delay(policy, call.made, random), false
   end
   local allowed = math.min(policy.max_attempts, most or policy.max_attempts)
-  if run.made >= allowed or (run.give_up_at and now + pause >= run.give_up_at) then
+  if call.made >= allowed or (call.give_up_at and now + pause >= call.give_up_at) then
     return nil, context
   end
   if not named and not site.budget:take() then
@@ -233,9 +224,9 @@ local function next_attempt(run, failure)
   return pause, context
 end
 
-local function explain_deadline(run, failure)
-  if failure.kind == "timeout" and run.give_up_at and run.client.now() >= run.give_up_at then
-    failure.message = ("the deadline of %g s passed (%s)"):format(run.opts.deadline, failure.message)
+local function explain_deadline(call, failure)
+  if failure.kind == "timeout" and call.give_up_at and call.client.now() >= call.give_up_at then
+    failure.message = ("the deadline of %g s passed (%s)"):format(call.opts.deadline, failure.message)
   end
 end
 
@@ -250,43 +241,40 @@ end
 -- @treturn aitoearn.Error|userdata the error; for a record the transfer that brought it
 function fetch.record(call, site, id, opts, in_batch)
   local client = call.client
-  -- The nils make the table as large as it will get, lest it grow on the way.
-  local run = { call = call, client = client, site = site, id = id, opts = opts, made = 0, attempts = nil, path = nil,
-    give_up_at = nil, endpoint = nil, probing = nil, cut_short = nil, avoid = nil }
+  call.site, call.id, call.opts, call.made = site, id, opts, 0
+  call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
   local problem = check.id_problem(id)
   problem = problem and "record id: " .. problem or client.host.problem and client.host.problem()
   if problem then
-    return nil, fail(run, { kind = "argument", message = problem })
+    return nil, fail(call, { kind = "argument", message = problem })
   end
-  run.path = segment(id)
   if opts.deadline and not in_batch then
-    run.give_up_at = opts.give_up_at or client.now() + opts.deadline
+    call.give_up_at = opts.give_up_at or client.now() + opts.deadline
   end
   while true do
-    local ending = call:ended()
-    local err = ending and fail_ended(run, ending) or wait_for_turn(run)
+    local err = not site:is_open() and wait_for_turn(call)
     if err then
       return nil, err
     end
-    local record, failure = attempt(run)
+    local record, failure = attempt(call)
     if record then
       site.budget:success()
       return record, failure
     end
-    local pause, context = next_attempt(run, failure)
+    local pause, context = next_attempt(call, failure)
     if not pause then
-      explain_deadline(run, failure)
-      return nil, fail(run, failure, context)
+      explain_deadline(call, failure)
+      return nil, fail(call, failure, context)
     end
     client.retries = client.retries + 1
     if client.on_event then
-      client:emit { type = "retry", site = site.name, server = run.endpoint.url, record_id = id, attempt = run.made,
+      client:emit { type = "retry", site = site.name, server = call.endpoint.url, record_id = id, attempt = call.made,
         kind = failure.kind, code = failure.code, http_status = failure.http_status, delay = pause }
     end
-    run.avoid = run.endpoint
-    ending = call:sleep(pause)
+    call.avoid = call.endpoint
+    local ending = call:sleep(pause)
     if ending then
-      return nil, fail_ended(run, ending)
+      return nil, fail_ended(call, ending)
     end
   end
 end

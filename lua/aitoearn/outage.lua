@@ -38,19 +38,21 @@ function outage.admit(self, child, site, id, opts)
   end
 end
 
---- Takes note of what a fetch tells about the site.
+--- Takes note of what a fetch that brought no record tells about the site.
 -- @treturn boolean whether the id has to be asked again: connections are refused, and not for too long yet
 function outage.note(self, child, err, opts)
-  local refused = err and err.kind == "connect" and opts.retry.max_attempts > 1
-  if not refused then
+  local down = self.outage
+  if down and down.prober == child then
+    down.prober = nil
+  end
+  if err.kind == "argument" then -- nothing was sent
+    return false
+  elseif err.kind ~= "connect" or opts.retry.max_attempts == 1 then
     self.outage = nil
     return false
   end
-  local down = self.outage or { since = self.client.now(), probe_delay = FIRST_PROBE }
+  down = down or { since = self.client.now(), probe_delay = FIRST_PROBE }
   self.outage, down.err = down, err
-  if down.prober == child then
-    down.prober = nil
-  end
   return self.client.now() < patience(down, opts)
 end
 

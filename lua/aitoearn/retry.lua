@@ -191,6 +191,7 @@ end
 
 --- Puts a tenth of a token back for a call that succeeded.
 function Budget:success()
+  if self.tokens >= BUDGET_CAP then return end
   -- In whole tenths: a sum of 0.1s drifts, and the floor is an exact number.
   local tenths = math.floor(self.tokens * 10 + 0.5) + 1
   self.tokens = math.min(BUDGET_CAP, tenths / 10)

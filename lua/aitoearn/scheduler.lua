@@ -20,7 +20,7 @@ end
 
 --- Runs a coroutine up to its next wait, or its end.
 function Scheduler:resume(co, ...)
-  if coroutine.status(co) == "dead" then -- it could not yield, and has ended by that
+  if not self.threads[co] then -- it could not yield, and has ended by that
     return
   end
   local ok, message = coroutine.resume(co, ...)
@@ -55,12 +55,12 @@ end
 
 --- Waits for a transfer: a coroutine of ours yields, anybody else moves everything on until it is done.
 function Scheduler:await(transfer)
-  local co = self:current()
-  if co then
-    self.waiting[transfer] = co
+  local co, waiting = coroutine.running(), self.waiting
+  if co and self.threads[co] then
+    waiting[transfer] = co
     repeat -- what a hook tried to wait for in vain may resume it meanwhile
       coroutine.yield()
-    until not self.waiting[transfer]
+    until not waiting[transfer]
     return
   end
   while not transfer:is_done() do

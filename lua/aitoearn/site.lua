@@ -82,13 +82,15 @@ local function hand_out(endpoint, now)
 end
 
 --- The endpoint to ask: the first usable one in the listed order.
--- One whose ejection has run out is offered to one caller, who must `report` or `release` it within a minute; after
--- that it is offered to another.
+-- One whose ejection has run out is offered to one caller, who must let it `succeed` or `fail`, or `release` it, within a
+-- minute; after that it is offered to another.
 ---@param now number seconds
 ---@param avoid aitoearn.Endpoint? the one that just failed: taken only where nothing else is usable
 ---@return aitoearn.Endpoint
 ---@return boolean probe whether this caller is the one who probes it
 function Site:choose(now, avoid)
+  local preferred = self.endpoints[1]
+  if preferred ~= avoid and not preferred.ejected_until then return preferred, false end -- as is the rule
   for _, endpoint in ipairs(self.endpoints) do
     if endpoint ~= avoid and is_usable(endpoint, now) then return hand_out(endpoint, now) end
   end
@@ -114,23 +116,25 @@ local function other_in_service(self, endpoint)
   return false
 end
 
-local function succeed(endpoint)
+--- Takes note of an attempt that its endpoint answered well.
+---@param endpoint aitoearn.Endpoint
+---@return "restore"|nil event
+function Site:succeed(endpoint) -- luacheck: ignore 212/self
+  if endpoint.failures == 0 then return nil end -- as is the rule
   local was_out = endpoint.ejected_until ~= nil
   endpoint.failures, endpoint.ejections = 0, 0
   endpoint.ejected_until, endpoint.probing = nil, false
   return was_out and "restore" or nil
 end
 
---- Takes note of how an attempt ended for its endpoint.
--- Three failures in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe
--- ejects it again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
+--- Takes note of an attempt that counts against its endpoint.
+-- Three in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe ejects it
+-- again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
 ---@param endpoint aitoearn.Endpoint
 ---@param now number seconds
----@param healthy boolean
----@return "eject"|"restore"|nil event
+---@return "eject"|nil event
 ---@return number? seconds how long it is ejected for
-function Site:report(endpoint, now, healthy)
-  if healthy then return succeed(endpoint) end
+function Site:fail(endpoint, now)
   endpoint.failures = endpoint.failures + 1
   local was_probe = endpoint.probing
   endpoint.probing = false

@@ -10,23 +10,36 @@ local pcall_yields = _VERSION ~= "Lua 5.1" or jit ~= nil
 local protected = setmetatable({}, { __mode = "k" })
 
 local function is_protected()
-  local co = not pcall_yields and coroutine.running()
+  local co = coroutine.running()
   return co and protected[co]
 end
 
 -- One call of the client's, from its start to its end: what it waits for right now, so that it can be cancelled
--- there.
+-- there, and what the fetch that it is at knows of itself.
 ---@class aitoearn.Call
 ---@field client table
 ---@field waiting userdata? the transfer or timer it waits for
 ---@field cancelled boolean?
 ---@field batch aitoearn.Batch? the one whose consumer it is
+---@field site aitoearn.Site
+---@field id string
+---@field opts table
+---@field made integer attempts so far
+---@field attempts table[]? the rows of `err.attempts`
+---@field give_up_at number? seconds on the host's clock
+---@field endpoint aitoearn.Endpoint? who is asked
+---@field probing boolean? whether that is a probe
+---@field avoid aitoearn.Endpoint? who failed before
+---@field cut_short boolean? whether the attempt has less time than `timeout`
+---@field turn number? under `max_rate`, not used yet
 local Call = {}
 Call.__index = Call
 
 --- @treturn aitoearn.Call
 function task.call(client)
-  return setmetatable({ client = client, waiting = nil, cancelled = nil, release = nil }, Call) -- nil: room for them
+  -- The nils make the table as large as it will get, lest it grow on the way.
+  return setmetatable({ client = client, waiting = nil, site = nil, id = nil, opts = nil, made = nil, give_up_at = nil,
+    endpoint = nil, cut_short = nil }, Call)
 end
 
 --- Waits until a transfer is done. That of a cancelled call is so at once.
@@ -35,7 +48,7 @@ function Call:await(transfer)
     transfer:cancel()
   end
   self.waiting = transfer
-  if is_protected() then
+  if not pcall_yields and is_protected() then
     coroutine.yield(transfer)
   else
     self.client.host.await(transfer, self.client.engine, self)
@@ -51,7 +64,7 @@ function Call:sleep(seconds)
   if ended then
     return ended
   end
-  if host.sleep and not is_protected() then
+  if host.sleep and (pcall_yields or not is_protected()) then
     host.sleep(seconds)
     return self:ended()
   end
@@ -82,8 +95,8 @@ end
 --- For a host that finds out that whoever made the call will never run again: gives back what it holds.
 function Call:abandon()
   self:cancel()
-  if self.release then
-    self.release()
+  if self.probing then
+    self.site:release(self.endpoint)
   end
 end
 

@@ -167,7 +167,7 @@
 
 ---A client's transfers. From the C part.
 ---@class aitoearn.Engine
----@field get fun(self: aitoearn.Engine, origin: integer, url: string, api_key: string, ...): aitoearn.Transfer
+---@field get fun(self: aitoearn.Engine, origin: integer, prefix: string, id: string, api_key: string, ...): aitoearn.Transfer
 ---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done

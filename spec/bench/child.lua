@@ -48,26 +48,33 @@ function measures.calls(server, key, ca_file, count, warm_up, id)
   return seconds, client:stats().connections - opened
 end
 
-local function batch_loop(client, first, count, concurrency)
-  local i, seen = 0, 0
-  local function next_id()
-    i = i + 1
-    return i <= count and ("6877a1b2%016x"):format(first + i - 1) or nil
+local function ids_from(first, count)
+  local ids = {}
+  for i = 1, count do
+    ids[i] = ("6877a1b2%016x"):format(first + i - 1)
   end
-  for id, record, err in client:each_record(next_id, { concurrency = concurrency }) do
-    assert(record, tostring(err) .. id)
+  return ids
+end
+
+local function batch_loop(client, ids, concurrency)
+  local seen = 0
+  for id, record, err in client:each_record(ids, { concurrency = concurrency }) do
+    if not record then
+      error(tostring(err) .. id)
+    end
     seen = seen + 1
   end
-  assert(seen == count, seen .. " records")
+  assert(seen == #ids, seen .. " records")
 end
 
 --- Processor seconds of a batch, the connections that it opened after the warm-up, and those of the warm-up.
 function measures.batch(server, key, ca_file, count, warm_up, concurrency, connections)
   local client = require "aitoearn".new { server = server, api_key = key, ca_file = ca_file,
     max_connections = tonumber(connections) }
-  batch_loop(client, 0, tonumber(warm_up), tonumber(concurrency))
+  local first, ids = ids_from(0, tonumber(warm_up)), ids_from(tonumber(warm_up), tonumber(count))
+  batch_loop(client, first, tonumber(concurrency))
   local opened = client:stats().connections
-  local seconds = processor_time(batch_loop, client, tonumber(warm_up), tonumber(count), tonumber(concurrency))
+  local seconds = processor_time(batch_loop, client, ids, tonumber(concurrency))
   return seconds, client:stats().connections - opened, opened
 end
 

@@ -17,7 +17,7 @@ describe("in a frame loop", function()
     local asked, one, began = 0, nil, nil
     local function ask()
       asked = asked + 1
-      engine:get(busy, p.cn.https .. helper.PATH .. "ok~portions" .. busy .. asked, p.cn.key)
+      engine:get(busy, p.cn.https .. helper.PATH, "ok~portions" .. busy .. asked, p.cn.key)
     end
     for _ = 1, 60 do ask() end
     for frame = 1, 400 do
@@ -33,7 +33,7 @@ describe("in a frame loop", function()
         transfer = engine:next()
       end
       if frame == 40 then
-        one, began = engine:get(other, p.intl.https .. helper.PATH .. "ok", p.intl.key), frame
+        one, began = engine:get(other, p.intl.https .. helper.PATH, "ok", p.intl.key), frame
       end
     end
     engine:close()

@@ -14,7 +14,7 @@ end
 local function fail(made, endpoint, now, times)
   local event, seconds
   for _ = 1, times do
-    event, seconds = made:report(endpoint, now, false)
+    event, seconds = made:fail(endpoint, now)
   end
   return event, seconds
 end
@@ -125,7 +125,7 @@ describe("site:choose", function()
     assert.equal(first, endpoint)
     assert.is_true(probe)
     assert.equal(second, made:choose(124))
-    assert.equal("restore", made:report(first, 124, true))
+    assert.equal("restore", made:succeed(first))
     assert.equal(first, made:choose(124))
   end)
 
@@ -155,12 +155,12 @@ describe("site:choose", function()
   end)
 end)
 
-describe("site:report", function()
+describe("site:fail and site:succeed", function()
   it("ejects after three failures in a row", function()
     local made, first = new(2)
-    assert.is_nil(made:report(first, 0, false))
-    assert.is_nil(made:report(first, 0, false))
-    local event, seconds = made:report(first, 10, false)
+    assert.is_nil(made:fail(first, 0))
+    assert.is_nil(made:fail(first, 0))
+    local event, seconds = made:fail(first, 10)
     assert.equal("eject", event)
     assert.equal(5, seconds)
     assert.equal(15, first.ejected_until)
@@ -169,10 +169,10 @@ describe("site:report", function()
   it("starts counting anew after a success", function()
     local made, first = new(2)
     fail(made, first, 0, 2)
-    assert.is_nil(made:report(first, 0, true))
+    assert.is_nil(made:succeed(first))
     assert.equal(0, first.failures)
     assert.is_nil(fail(made, first, 0, 2))
-    assert.equal("eject", (made:report(first, 0, false)))
+    assert.equal("eject", (made:fail(first, 0)))
   end)
 
   it("counts each endpoint by itself", function()
@@ -186,11 +186,11 @@ describe("site:report", function()
     local made, first = new(2)
     fail(made, first, 0, 3)
     made:choose(5)
-    assert.equal("restore", made:report(first, 5.1, true))
+    assert.equal("restore", made:succeed(first))
     assert.is_nil(first.ejected_until)
     assert.is_false(first.probing)
     assert.equal(first, made:choose(5.2))
-    assert.is_nil(made:report(first, 5.3, true))
+    assert.is_nil(made:succeed(first))
   end)
 
   it("ejects at once after a failed probe, twice as long each time, a minute at most", function()
@@ -200,7 +200,7 @@ describe("site:report", function()
     for i = 2, 7 do
       assert.equal(first, made:choose(now))
       local event
-      event, seconds = made:report(first, now, false)
+      event, seconds = made:fail(first, now)
       assert.equal("eject", event)
       seen[i], now = seconds, now + seconds
     end
@@ -212,7 +212,7 @@ describe("site:report", function()
     local _, now = fail(made, first, 0, 3)
     for _ = 1, 2000 do
       made:choose(now)
-      local _, seconds = made:report(first, now, false)
+      local _, seconds = made:fail(first, now)
       assert.is_true(seconds <= 60)
       now = now + seconds
     end
@@ -222,9 +222,9 @@ describe("site:report", function()
     local made, first = new(2)
     fail(made, first, 0, 3)
     made:choose(5)
-    made:report(first, 5, false)
+    made:fail(first, 5)
     made:choose(15)
-    made:report(first, 15, true)
+    made:succeed(first)
     local event, seconds = fail(made, first, 16, 3)
     assert.equal("eject", event)
     assert.equal(5, seconds)
@@ -233,7 +233,7 @@ describe("site:report", function()
   it("takes a success under way from before the ejection as good as a probe", function()
     local made, first = new(2)
     fail(made, first, 0, 3)
-    assert.equal("restore", made:report(first, 1, true))
+    assert.equal("restore", made:succeed(first))
     assert.equal(first, made:choose(1))
   end)
 
@@ -241,11 +241,11 @@ describe("site:report", function()
     local made, first = new(2)
     local ejections = 0
     for _ = 1, 50 do
-      if made:report(first, 0, false) == "eject" then ejections = ejections + 1 end
+      if made:fail(first, 0) == "eject" then ejections = ejections + 1 end
     end
     assert.equal(1, ejections)
-    assert.is_nil(made:report(first, 4, false))
-    assert.is_nil(made:report(first, 6, false))
+    assert.is_nil(made:fail(first, 4))
+    assert.is_nil(made:fail(first, 6))
     assert.equal(5, first.ejected_until)
     assert.equal(1, first.ejections)
     assert.equal(first, made:choose(6))
@@ -254,7 +254,7 @@ describe("site:report", function()
   it("never ejects a single endpoint", function()
     local made, first = new(1)
     for now = 1, 100 do
-      assert.is_nil(made:report(first, now, false))
+      assert.is_nil(made:fail(first, now))
       assert.equal(first, made:choose(now, first))
     end
     assert.equal(100, first.failures)
@@ -280,7 +280,7 @@ describe("site:report", function()
     made:choose(6)
     assert.is_nil(fail(made, second, 7, 10))
     assert.is_nil(second.ejected_until)
-    assert.equal("eject", (made:report(first, 8, false)))
+    assert.equal("eject", (made:fail(first, 8)))
     assert.equal(second, made:choose(9))
   end)
 
@@ -289,8 +289,8 @@ describe("site:report", function()
     fail(made, first, 0, 3)
     fail(made, second, 1, 5)
     made:choose(6)
-    made:report(first, 6, true)
-    assert.equal("eject", (made:report(second, 7, false)))
+    made:succeed(first)
+    assert.equal("eject", (made:fail(second, 7)))
   end)
 end)
 
@@ -307,7 +307,7 @@ describe("site:release", function()
 
   it("changes nothing for an endpoint in service", function()
     local made, first = new(2)
-    made:report(first, 0, false)
+    made:fail(first, 0)
     made:release(first)
     assert.equal(1, first.failures)
     assert.equal(first, made:choose(0))
@@ -409,7 +409,7 @@ describe("site:health", function()
     local made, first, second, third = new(3)
     fail(made, first, 0, 3)
     fail(made, second, 1, 3)
-    made:report(third, 2, false)
+    made:fail(third, 2)
     made:choose(5)
     assert.same({
       { server = "https://1.example", state = "probing", failures = 3 },
@@ -464,7 +464,7 @@ describe("a site under random outages", function()
           if end_of_it == 8 then
             made:release(endpoint)
           else
-            made:report(endpoint, now, end_of_it == 7)
+            made[end_of_it == 7 and "succeed" or "fail"](made, endpoint, now)
           end
         end
         assert.is_true(in_service(made) >= 1)
