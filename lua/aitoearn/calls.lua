@@ -99,21 +99,19 @@ end
 local batch_rules = { concurrency = { check = check.whole(1), default = CONCURRENCY } }
 local collect_rules = { concurrency = batch_rules.concurrency, on_record = { check = check.func } }
 
---- Hands a batch's result to its consumer.
-local function deliver(self, running, method, started, id, record, err)
-  if self.on_event and not running.closed then
-    done(self, method, started, id, record, err)
-  end
-  running:deliver(id, record, err)
-end
-
 local function record_batch(self, call, method, next_id, given, site)
   local running
   running = batch.new(call, given.concurrency, next_id, function(child, id)
     local started = self.on_event and self.now()
     self.calls = self.calls + 1
     local record, err = running:fetch(child, site, id, given)
-    deliver(self, running, method, started, id, record, not record and err or nil)
+    if record then
+      err = nil
+    end
+    if started and not running.closed then
+      done(self, method, started, id, record, err)
+    end
+    running:deliver(id, record, err)
   end)
   return running
 end
@@ -240,7 +238,10 @@ local function wait_batch(self, call, next_id, given, site)
       running:wake()
     else
       unfinished = unfinished - 1
-      deliver(self, running, "wait_all", watch.started, watch.id, record, err)
+      if not running.closed then
+        done(self, "wait_all", watch.started, watch.id, record, err)
+      end
+      running:deliver(watch.id, record, err)
     end
   end)
   return running

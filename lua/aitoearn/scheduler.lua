@@ -3,6 +3,9 @@
 
 local core = require "aitoearn.core"
 
+local create, resume, running, status, yield =
+  coroutine.create, coroutine.resume, coroutine.running, coroutine.status, coroutine.yield
+
 local scheduler = {}
 
 -- A set of coroutines over one engine.
@@ -23,11 +26,11 @@ function Scheduler:resume(co, ...)
   if not self.threads[co] then -- it could not yield, and has ended by that
     return
   end
-  local ok, message = coroutine.resume(co, ...)
+  local ok, message = resume(co, ...)
   if not ok then
     self.report(debug.traceback(co, tostring(message)))
   end
-  if coroutine.status(co) == "dead" then
+  if status(co) == "dead" then
     self.threads[co] = nil
   end
 end
@@ -35,10 +38,10 @@ end
 --- Runs a function in a new coroutine up to its first wait. An error on the way there is the caller's.
 -- @treturn thread
 function Scheduler:spawn(fn, ...)
-  local co = coroutine.create(fn)
+  local co = create(fn)
   self.threads[co] = true
-  local ok, message = coroutine.resume(co, ...)
-  if coroutine.status(co) == "dead" then
+  local ok, message = resume(co, ...)
+  if status(co) == "dead" then
     self.threads[co] = nil
   end
   if not ok then
@@ -49,17 +52,17 @@ end
 
 --- The running coroutine, if it is one of ours.
 function Scheduler:current()
-  local co = coroutine.running()
+  local co = running()
   return co and self.threads[co] and co
 end
 
 --- Waits for a transfer: a coroutine of ours yields, anybody else moves everything on until it is done.
 function Scheduler:await(transfer)
-  local co, waiting = coroutine.running(), self.waiting
+  local co, waiting = running(), self.waiting
   if co and self.threads[co] then
     waiting[transfer] = co
     repeat -- what a hook tried to wait for in vain may resume it meanwhile
-      coroutine.yield()
+      yield()
     until not waiting[transfer]
     return
   end
