@@ -18,9 +18,10 @@
 
 #define KEPT_HANDLES 64
 
-/* To send a request takes libcurl a twentieth of a millisecond, so that hundreds at once would hold a frame up: the
- * rest wait for the next poll. A script's comes at once; a loop of 60 frames a second can send 960 requests. */
-#define STARTS_A_POLL 16
+/* To send a request takes libcurl a twentieth of a millisecond, and its answer as long, so that hundreds at once would
+ * hold a frame up: so many are sent until the next poll, and the rest wait for it. A loop of 60 frames a second can
+ * send 480 requests; a poll that may wait sends all that wait for it. */
+#define STARTS_A_FRAME 8
 
 /* Seconds between two tries to open libcurl's multi where that failed. */
 #define ANOTHER_TRY 0.1
@@ -40,6 +41,7 @@ struct engine {
   int starts_left; /* until the next poll */
   size_t turn; /* whose queue comes first at the next poll */
   bool starts_due; /* for want of those, something waits that has a connection */
+  bool skipped;    /* the last poll did not look at the sockets */
   bool host_polls; /* after each get and timer, before it waits */
   bool collected; /* its finalizer has run: nothing may be allocated any more */
   handle *handles; /* all */
@@ -164,8 +166,8 @@ static void start_queued(engine *e, origin *o) {
   }
 }
 
-static void allow_starts(engine *e) {
-  e->starts_left = STARTS_A_POLL;
+static void allow_starts(engine *e, int count) {
+  e->starts_left = count;
   if (!e->starts_due)
     return;
   e->starts_due = false;
@@ -386,14 +388,11 @@ static bool set_multi(engine *e) {
 
 static bool open_multi(engine *e) {
   e->multi = curl_multi_init();
-  if (e->multi == NULL || !set_multi(e)) {
-    curl_multi_cleanup(e->multi);
-    e->multi = NULL;
-    return false;
-  }
-  for (size_t i = 0; i < e->origin_count; i++) /* what waited when another multi was dropped */
-    start_queued(e, &e->origins[i]);
-  return true;
+  if (e->multi != NULL && set_multi(e))
+    return true;
+  curl_multi_cleanup(e->multi); /* takes NULL */
+  e->multi = NULL;
+  return false;
 }
 
 /* A server that can be reached acknowledges at once, however long it takes to answer: what is enough to
@@ -418,7 +417,7 @@ static const char *ready(engine *e) {
     }
     e->watch.unacknowledged_ms = unacknowledged_ms(&e->options);
     e->owner = getpid();
-    e->starts_left = STARTS_A_POLL;
+    e->starts_left = STARTS_A_FRAME;
     random_seed(&e->random); /* a child's numbers are not its parent's */
   }
   return e->multi != NULL || open_multi(e) ? NULL : out_of_memory;
@@ -528,6 +527,14 @@ static int l_timer(lua_State *L) {
   return 1;
 }
 
+/* A poll that does not wait need not go on with a connection that it has just opened: what the server has to say to
+ * that is not there yet, and where it is as near as can be the TLS handshake, some milliseconds the first time, has a
+ * frame of its own. The next poll does look, or a loop that always opens connections would never get an answer. */
+static bool may_skip_sockets(engine *e, bool opened) {
+  e->skipped = opened && !e->skipped;
+  return e->skipped;
+}
+
 static void work(engine *e) {
   CURLMcode code = watch_run_due(&e->watch, e->multi);
   expire(e);
@@ -584,10 +591,13 @@ static int l_poll(lua_State *L) {
   if (ready(e) != NULL) {
     wait_without_engine(e, timeout);
   } else {
-    allow_starts(e);
+    unsigned long opened = e->watch.opened;
+    allow_starts(e, ms == 0 ? STARTS_A_FRAME : INT_MAX);
     work(e);
-    if (e->multi != NULL)
+    if (e->multi != NULL && !may_skip_sockets(e, ms == 0 && e->watch.opened != opened))
       wait_for_work(e, e->done_count == 0 ? timeout : 0);
+    if (ms != 0)
+      e->starts_left = STARTS_A_FRAME;
   }
   watch_arm(&e->watch, next_due(e));
   lua_pushinteger(L, e->done_count);

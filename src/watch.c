@@ -87,6 +87,7 @@ static curl_socket_t on_open_socket(void *userp, curlsocktype purpose,
     return CURL_SOCKET_BAD;
   }
   w->sockets[s] = SOCKET_OURS;
+  w->opened++;
   return s;
 }
 

@@ -23,7 +23,7 @@ end
 
 --- Runs a coroutine up to its next wait, or its end.
 function Scheduler:resume(co, ...)
-  if not self.threads[co] then -- it could not yield, and has ended by that
+  if status(co) == "dead" then -- it could not yield, and has ended by that
     return
   end
   local ok, message = resume(co, ...)

@@ -54,8 +54,8 @@ describe("tasks", function()
     helper.record(many:get_record "ok") -- from now on it is known to be HTTP/2
     for _ = 1, 150 do many:start("get_record", "silent") end
     many:poll(0)
-    assert.is_true(many:stats().in_flight <= 32)
-    for _ = 1, 12 do many:poll(0) end
+    assert.is_true(many:stats().in_flight <= 16)
+    for _ = 1, 19 do many:poll(0) end
     assert.equal(150, many:stats().in_flight)
     many:close()
   end)
