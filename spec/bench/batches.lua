@@ -109,6 +109,34 @@ function M.beside_single(p)
   end)
 end
 
+--- The platform killed in the middle of a batch and started again: what becomes of each id, and what it costs.
+function M.outage(p)
+  local now = require "aitoearn.core".monotonic
+  local seen, ended, failed, killed_at, up_again = {}, 0, 0, nil, false
+  local client = require "aitoearn".new { server = p.cn.https, api_key = p.cn.key, ca_file = p.ca_file,
+    on_event = function(event)
+      if killed_at and not up_again and event.type == "attempt" and now() - killed_at > 2 then
+        up_again = assert(p:up())
+      end
+    end }
+  measure.heading(("the platform killed in the middle of %d ids and started again 2 s later, HTTP/2"):format(RECORDS))
+  for id, record, err in client:each_record(ids(0, RECORDS), { concurrency = CONCURRENCY }) do
+    assert(not seen[id], "given twice")
+    assert(record and record.id == id or err.record_id == id, "another one's result")
+    seen[id], ended, failed = true, ended + 1, failed + (record and 0 or 1)
+    if ended == RECORDS / 2 then
+      p:kill()
+      killed_at = now()
+    end
+  end
+  local stats = client:stats()
+  assert(up_again, "it was not down")
+  measure.row("ids without an end of their own", RECORDS - ended, { unit = "", most = 0 })
+  measure.row("    of them errors", failed, { unit = "" })
+  measure.row("retries", stats.retries, { unit = "", most = 50 + (ended - failed) / 10 })
+  measure.row("attempts beyond one for each id", stats.attempts - RECORDS, { unit = "" })
+end
+
 --- Resident memory over a long each_record.
 function M.memory(p)
   local count = tonumber(os.getenv "BENCH_IDS") or 100000

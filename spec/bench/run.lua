@@ -27,6 +27,7 @@ local others = {
   { "single", batches.beside_single },
   { "frames", frames.loop },
   { "memory", batches.memory },
+  { "outage", batches.outage },
 }
 
 local function is_wanted(name)
