@@ -42,7 +42,7 @@ struct engine {
   size_t turn; /* whose queue comes first at the next poll */
   bool starts_due; /* for want of those, something waits that has a connection */
   bool skipped;    /* the last poll did not look at the sockets */
-  bool host_polls; /* after each get and timer, before it waits */
+  bool sends_at_once; /* at each get */
   bool collected; /* its finalizer has run: nothing may be allocated any more */
   handle *handles; /* all */
   handle *idle;
@@ -457,6 +457,15 @@ static void adopt(lua_State *L, engine *e, transfer *t, int company, double dead
   e->waiting++;
 }
 
+static void work(engine *e) {
+  CURLMcode code = watch_run_due(&e->watch, e->multi);
+  expire(e);
+  if (code != CURLM_OK)
+    drop_multi(e, code);
+  else
+    reap(e);
+}
+
 /** Starts one GET.
  * @function engine:get
  * @tparam integer origin which of the endpoints it goes to, from 1
@@ -501,8 +510,11 @@ static int l_get(lua_State *L) {
     if (!isinf(t->deadline))
       deadlines_add(&e->deadlines, t);
   }
-  if (!e->host_polls)
-    arm(e);
+  if (e->sends_at_once && e->multi != NULL) {
+    allow_starts(e, STARTS_A_FRAME);
+    work(e);
+  }
+  arm(e);
   return 1;
 }
 
@@ -522,8 +534,7 @@ static int l_timer(lua_State *L) {
   transfer_append(&e->timers, t);
   if (!isinf(t->deadline))
     deadlines_add(&e->deadlines, t);
-  if (!e->host_polls)
-    arm(e);
+  arm(e);
   return 1;
 }
 
@@ -533,15 +544,6 @@ static int l_timer(lua_State *L) {
 static bool may_skip_sockets(engine *e, bool opened) {
   e->skipped = opened && !e->skipped;
   return e->skipped;
-}
-
-static void work(engine *e) {
-  CURLMcode code = watch_run_due(&e->watch, e->multi);
-  expire(e);
-  if (code != CURLM_OK)
-    drop_multi(e, code);
-  else
-    reap(e);
 }
 
 /* A wait longer than libcurl's next time-out ends at that time-out. */
@@ -623,8 +625,8 @@ static int l_next(lua_State *L) {
 /** The descriptor that is readable whenever `poll` has something to do. From the first call on its
  * timer is kept armed. nil where the system has no epoll: poll on a timer there.
  * @function engine:getfd
- * @tparam ?boolean host_polls the host polls after each get and timer before it waits: those two then leave
- *   the timer alone, which saves a third of what a call costs
+ * @tparam ?boolean sends each get sends its request itself, so that the descriptor wakes the host only for answers.
+ *   Without it the host is woken to poll, which sends it
  * @treturn integer|nil */
 static int l_getfd(lua_State *L) {
   engine *e = to_engine(L);
@@ -632,7 +634,7 @@ static int l_getfd(lua_State *L) {
   if (ready(e) != NULL || e->watch.epoll < 0)
     return 0;
   e->watch.shared = true;
-  e->host_polls = lua_toboolean(L, 2);
+  e->sends_at_once = lua_toboolean(L, 2);
   arm(e);
   lua_pushinteger(L, e->watch.epoll);
   return 1;

@@ -94,12 +94,9 @@ end
 --- Waits in a thread of nginx's.
 -- @treturn boolean false where there is none to be had, or no descriptor
 local function watch(self)
-  if not (self.threads and run_worker_thread) then
-    return false
-  end
-  -- `true`: whoever starts a transfer polls before he waits, so the engine need not set its timer for that.
-  local fd = self.engine:getfd(true)
-  self.threads = fd and run_worker_thread(THREAD_POOL, "aitoearn.core", "wait_fd", fd, WATCH_MS)
+  local fd = self.engine:getfd(true) -- from now on no request waits for the pump's turn
+  self.threads = self.threads and run_worker_thread and fd
+    and run_worker_thread(THREAD_POOL, "aitoearn.core", "wait_fd", fd, WATCH_MS)
   return self.threads
 end
 
@@ -187,7 +184,6 @@ end
 -- @tparam userdata transfer
 -- @tparam ?aitoearn.Call call who waits
 function Pump:await(transfer, call)
-  self:step() -- sends it without waiting for the pump's turn
   if transfer:is_done() then
     return
   end
