@@ -188,10 +188,6 @@ local function attempt(call)
   return record, failure or transfer
 end
 
-local function is_rate_limited(failure)
-  return failure.code == 429 or (failure.kind == "http" and failure.http_status == 429)
-end
-
 --- Whether to try again, and when.
 -- @treturn number|nil seconds to wait; nil: it ends here
 -- @treturn table the error's context
@@ -203,13 +199,13 @@ local function next_attempt(call, failure)
   if not retryable then
     return nil, {}
   end
-  if not is_rate_limited(failure) then
+  if not retry.is_rate_limited(failure) then
     failure.rate_limit_reset = nil -- a limited route may tell its reset with every answer
   end
   local random = client.random
   local pause, named = retry.pause(policy, failure, call.made, random, core.time())
   local context = { retryable = true, retry_at = named and core.time() + pause or nil }
-  if named and is_rate_limited(failure) then
+  if named and retry.is_rate_limited(failure) then
     site:hold(now + pause, failure)
   elseif named and other then -- the wish is the endpoint's own: another one need not wait
     pause, named = retry.delay(policy, call.made, random), false

@@ -16,9 +16,9 @@ end
 
 --- Whether to hold an id back: its site asked for a pause, or refuses connections and somebody else is probing it.
 -- @treturn aitoearn.Error|nil why the id ends here
-function outage.admit(self, child, site, id, opts)
+function outage.admit(batch, child, site, id, opts)
   while not child:ended() do
-    local down, now = self.outage, self.client.now()
+    local down, now = batch.outage, batch.client.now()
     local left = site:held(now)
     local limit = patience(down, opts)
     if not left and not down then
@@ -32,7 +32,7 @@ function outage.admit(self, child, site, id, opts)
       return nil
     end
     child:sleep(math.min(left or down.probe_delay, math.max(limit - now, 0)))
-    if left and self.client.now() >= limit then
+    if left and batch.client.now() >= limit then
       return nil -- fetch.record says what is to be said of a hold
     end
   end
@@ -40,20 +40,20 @@ end
 
 --- Takes note of what a fetch that brought no record tells about the site.
 -- @treturn boolean whether the id has to be asked again: connections are refused, and not for too long yet
-function outage.note(self, child, err, opts)
-  local down = self.outage
+function outage.note(batch, child, err, opts)
+  local down = batch.outage
   if down and down.prober == child then
     down.prober = nil
   end
   if err.kind == "argument" then -- nothing was sent
     return false
   elseif err.kind ~= "connect" or opts.retry.max_attempts == 1 then
-    self.outage = nil
+    batch.outage = nil
     return false
   end
-  down = down or { since = self.client.now(), probe_delay = FIRST_PROBE }
-  self.outage, down.err = down, err
-  return self.client.now() < patience(down, opts)
+  down = down or { since = batch.client.now(), probe_delay = FIRST_PROBE }
+  batch.outage, down.err = down, err
+  return batch.client.now() < patience(down, opts)
 end
 
 return outage

@@ -141,7 +141,10 @@ function M.wish(failure, now)
   return nil
 end
 
-local function is_rate_limited(failure)
+--- Whether the server said "too many requests", by its envelope or by its HTTP status.
+---@param failure aitoearn.Failure
+---@return boolean
+function M.is_rate_limited(failure)
   return failure.kind == "api" and failure.code == 429 or failure.kind == "http" and failure.http_status == 429
 end
 
@@ -158,7 +161,7 @@ end
 function M.pause(policy, failure, attempt, random, now)
   local wish = M.wish(failure, now)
   if wish and wish > 0 then return wish, true end
-  if is_rate_limited(failure) then
+  if M.is_rate_limited(failure) then
     return RATE_LIMITED_PAUSE + random() * math.max(RATE_LIMITED_PAUSE, ceiling(policy, attempt)), false
   end
   return M.delay(policy, attempt, random), false
