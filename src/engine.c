@@ -402,6 +402,19 @@ static int unacknowledged_ms(const transfer_options *options) {
   return ms < INT_MAX / 2 ? (int)(ms + ms / 4) : 0;
 }
 
+static bool is_proxy_in_environment(void) {
+  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (getenv(names[i]) != NULL)
+      return true;
+  return false;
+}
+
+/* libcurl would look for one at each request, in eight variables. */
+static bool is_without_proxy(const transfer_options *options) {
+  return options->proxy != NULL ? options->proxy[0] == '\0' : !is_proxy_in_environment();
+}
+
 static const char out_of_memory[] = "out of memory";
 
 /* Opens the engine at its first use in this process. Returns what is in the way of that, or NULL. */
@@ -415,6 +428,7 @@ static const char *ready(engine *e) {
       watch_close(&e->watch);
       return out_of_memory;
     }
+    e->options.is_without_proxy = is_without_proxy(&e->options);
     e->watch.unacknowledged_ms = unacknowledged_ms(&e->options);
     e->owner = getpid();
     e->starts_left = STARTS_A_FRAME;
@@ -745,15 +759,6 @@ static long connect_timeout_option(lua_State *L) {
   return ms >= 2147483647.0 ? 2147483647L : ms < 1 ? 1 : (long)ms;
 }
 
-/* Where there is none libcurl need not look for it at each request, in eight variables. */
-static bool is_proxy_in_environment(void) {
-  static const char *const names[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-    if (getenv(names[i]) != NULL)
-      return true;
-  return false;
-}
-
 static void read_options(lua_State *L, engine *e, int company) {
   transfer_options *o = &e->options;
   e->max_connections = (long)integer_option(L, "max_connections", 1);
@@ -761,8 +766,6 @@ static void read_options(lua_State *L, engine *e, int company) {
   o->connect_timeout_ms = connect_timeout_option(L);
   o->ca_file = string_option(L, "ca_file", company);
   o->proxy = string_option(L, "proxy", company);
-  if (o->proxy == NULL && !is_proxy_in_environment())
-    o->proxy = "";
   lua_getfield(L, 1, "allow_http");
   o->is_http_local = !lua_toboolean(L, -1);
   lua_pop(L, 1);

@@ -235,8 +235,7 @@ static bool set_engine_options(handle *h, const transfer_options *options) {
              CURLE_OK &&
          set_ca(easy, options->ca_file) &&
          curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(options, false)) == CURLE_OK &&
-         (options->proxy == NULL || options->proxy[0] != '\0' ||
-          curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) && /* or libcurl asks for no_proxy all the same */
+         (!options->is_without_proxy || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->detail) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_PRIVATE, h) == CURLE_OK &&

@@ -81,7 +81,8 @@ typedef struct {
   size_t max_response_bytes;
   long connect_timeout_ms;
   const char *ca_file;
-  const char *proxy; /* NULL: the environment's; "": none */
+  const char *proxy; /* NULL: the environment's */
+  bool is_without_proxy; /* nor does the environment name one */
   bool is_http_local; /* no http:// leads to another machine */
   const char *user_agent;
   struct curl_slist *header_lines; /* the same for every request */
