@@ -41,7 +41,6 @@ struct engine {
   int starts_left; /* until the next poll */
   size_t turn; /* whose queue comes first at the next poll */
   bool starts_due; /* for want of those, something waits that has a connection */
-  bool skipped;    /* the last poll did not look at the sockets */
   bool sends_at_once; /* at each get */
   bool collected; /* its finalizer has run: nothing may be allocated any more */
   handle *handles; /* all */
@@ -552,14 +551,6 @@ static int l_timer(lua_State *L) {
   return 1;
 }
 
-/* A poll that does not wait need not go on with a connection that it has just opened: what the server has to say to
- * that is not there yet, and where it is as near as can be the TLS handshake, some milliseconds the first time, has a
- * frame of its own. The next poll does look, or a loop that always opens connections would never get an answer. */
-static bool may_skip_sockets(engine *e, bool opened) {
-  e->skipped = opened && !e->skipped;
-  return e->skipped;
-}
-
 /* A wait longer than libcurl's next time-out ends at that time-out. */
 static void wait_for_work(engine *e, double timeout) {
   double until_due = next_due(e) - watch_now();
@@ -607,10 +598,13 @@ static int l_poll(lua_State *L) {
   if (ready(e) != NULL) {
     wait_without_engine(e, timeout);
   } else {
-    unsigned long opened = e->watch.opened;
+    bool idle = e->watch.open_sockets == 0;
     allow_starts(e, ms == 0 ? STARTS_A_FRAME : INT_MAX);
     work(e);
-    if (e->multi != NULL && !may_skip_sockets(e, ms == 0 && e->watch.opened != opened))
+    /* The first connection is left to the next frame: where the server is near as can be, its TLS handshake would come
+     * in this one too, which takes milliseconds the first time. */
+    bool enough = ms == 0 && idle && e->watch.open_sockets > 0;
+    if (e->multi != NULL && !enough)
       wait_for_work(e, e->done_count == 0 ? timeout : 0);
     if (ms != 0)
       e->starts_left = STARTS_A_FRAME;

@@ -87,14 +87,16 @@ static curl_socket_t on_open_socket(void *userp, curlsocktype purpose,
     return CURL_SOCKET_BAD;
   }
   w->sockets[s] = SOCKET_OURS;
-  w->opened++;
+  w->open_sockets++;
   return s;
 }
 
 static int on_close_socket(void *userp, curl_socket_t s) {
   watch *w = userp;
-  if (is_ours(w, s))
+  if (is_ours(w, s)) {
     w->sockets[s] = 0;
+    w->open_sockets--;
+  }
   return close(s); /* the kernel takes it out of the epoll set */
 }
 

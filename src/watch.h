@@ -26,7 +26,7 @@ typedef struct {
   double due;             /* when libcurl wants its next time-out; INFINITY: not at all */
   double armed;           /* what the timerfd is set to */
   int unacknowledged_ms;  /* how long a server may leave what we sent unacknowledged; 0: the system's limit */
-  unsigned long opened;   /* how many sockets were, wrapping around */
+  int open_sockets;       /* how many are ours */
   int first_event;        /* which of the next wait's events comes first */
   bool shared;            /* a host looks at the descriptor: keep the timerfd armed */
   unsigned char *sockets; /* by descriptor: is it ours, and the events it is registered for */

@@ -231,7 +231,7 @@ function Batch:fetch(child, site, id, opts)
     if record then
       self.outage = nil
       return record, failure
-    elseif not outage.note(self, child, failure, opts) or child:ended() then
+    elseif check.id_problem(id) or not outage.note(self, child, failure, opts) or child:ended() then
       return nil, failure
     end
   end

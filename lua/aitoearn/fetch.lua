@@ -65,10 +65,6 @@ end
 -- @treturn aitoearn.Error|nil why it cannot be in time
 local function wait_for_turn(call)
   local client, site = call.client, call.site
-  local ended = call:ended()
-  if ended then
-    return fail_ended(call, ended)
-  end
   repeat
     local err = wait_for_hold(call)
     if err then
@@ -157,7 +153,7 @@ local function attempt(call)
   local endpoint, probing = site:choose(now, call.avoid)
   local key, problem = site.api_key()
   call.endpoint, call.probing = endpoint, probing or nil
-  local ending = call:ended() -- before, or while the key function ran
+  local ending = call:ended() -- the key function may have done anything
   if ending or not key then
     release(call)
     return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
@@ -248,7 +244,8 @@ function fetch.record(call, site, id, opts, in_batch)
     call.give_up_at = opts.give_up_at or client.now() + opts.deadline
   end
   while true do
-    local err = not site:is_open() and wait_for_turn(call)
+    local ended = call:ended()
+    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_turn(call)
     if err then
       return nil, err
     end

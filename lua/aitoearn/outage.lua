@@ -45,9 +45,7 @@ function outage.note(batch, child, err, opts)
   if down and down.prober == child then
     down.prober = nil
   end
-  if err.kind == "argument" then -- nothing was sent
-    return false
-  elseif err.kind ~= "connect" or opts.retry.max_attempts == 1 then
+  if err.kind ~= "connect" or opts.retry.max_attempts == 1 then
     batch.outage = nil
     return false
   end

@@ -204,6 +204,77 @@ describe("in nginx, when things go wrong,", function()
     assert.equal("", n:complaints())
   end)
 
+  it("keeps no others waiting while the thread pool is busy", function()
+    local n = start()
+    local late = n:run [[
+      assert(client:get_record("ok~busy"))
+      for i = 1, 8 do
+        ngx.thread.spawn(function() ngx.run_worker_thread("default", "aitoearn.core", "wait_fd", -1, 1000) end)
+      end
+      ngx.sleep(0.05)
+      local late, calls = 0, {}
+      for i = 1, 60 do
+        calls[i] = ngx.thread.spawn(function()
+          ngx.update_time()
+          local began = ngx.now()
+          assert(client:get_record("ok~busy-" .. i))
+          ngx.update_time()
+          if ngx.now() - began > 0.5 then late = late + 1 end
+        end)
+        ngx.sleep(0.02)
+      end
+      for i = 1, 60 do ngx.thread.wait(calls[i]) end
+      return late
+    ]]
+    assert.truthy(late <= 2, late .. " of 60 calls had to wait for a thread") -- the last one has nobody after it
+    assert.equal("", n:complaints())
+  end)
+
+  for _, mode in ipairs { "with", "without" } do
+    it(mode .. " threads, calls that end where they begin leave nothing behind", function()
+      local n = start { threads = mode == "with" }
+      local got = n:run [[
+        local bad = { server = "https://255.255.255.255", api_key = "k" } -- connect() refuses it at once
+        local sites = { good = { server = settings.platform.http, api_key = settings.client.api_key }, bad = bad }
+        local own = aitoearn.new { sites = sites, site = "good", retry = false, proxy = "" }
+        assert(own:get_record "slow:50~begin")
+        ngx.sleep(0.1)
+        local before, kinds = collect(), {}
+        for i = 1, 2000 do kinds[kind(own:get_record("x" .. i, { site = "bad" }))] = true end
+        return { kinds = kinds, kilobytes = collect() - before, left = own.engine:poll(0) }
+      ]]
+      assert.same({ connect = true }, got.kinds)
+      assert.equal(0, got.left)
+      assert.truthy(got.kilobytes < 300, got.kilobytes .. " kB")
+      assert.equal("", n:complaints())
+    end)
+
+    it(mode .. " threads, a client that is closed while a key is asked for ends its batch, and the log stays empty", function()
+      local n = start { threads = mode == "with" }
+      local got = n:run [[
+        local slow = false
+        local own = new { api_key = function()
+          if slow then ngx.sleep(0.3) end
+          return settings.client.api_key
+        end }
+        assert(own:get_record "ok")
+        slow = true
+        local kinds = {}
+        local batch = ngx.thread.spawn(function()
+          for id, record, err in own:each_record({ "a", "b", "slow:500", "d" }, { concurrency = 2 }) do
+            kinds[#kinds + 1] = kind(record, err)
+          end
+        end)
+        ngx.sleep(0.1)
+        own:close()
+        ngx.thread.wait(batch)
+        return kinds
+      ]]
+      assert.same({ "closed", "closed", "closed", "closed" }, got)
+      assert.equal("", n:complaints())
+    end)
+  end
+
   it("a call that is killed while it probes an endpoint does not keep others from probing it", function()
     local n = start { client = { server = { p.closed, p.cn.http }, retry = { base = 0.001 } } }
     local got = n:run [[

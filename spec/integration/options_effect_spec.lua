@@ -81,6 +81,17 @@ describe("the option", function()
     assert.equal("api_key: the function returned a value that is no key: one of 4097 bytes (4096 at most)", err.message)
   end)
 
+  it("api_key is asked for no call that has ended", function()
+    local calls = 0
+    local client = helper.client { api_key = function()
+      calls = calls + 1
+      return p.cn.key
+    end }
+    for _ in client:each_record({ "ok~1", "ok~2", "ok~3", "ok~4" }, { concurrency = 1 }) do client:close() end
+    failure("closed", client:get_record "ok")
+    assert.equal(2, calls) -- the second one was under way when the first one's record came
+  end)
+
   it("sites gives each site its own key and server", function()
     local client = helper.client {
       sites = {

@@ -73,6 +73,7 @@ function nginx.new(engine)
     end,
     close = function()
       engine:close()
+      pump.closed = true
       pump:step()
     end,
   }

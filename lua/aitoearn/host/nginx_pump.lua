@@ -28,6 +28,9 @@ local SWEEP_INTERVAL = 0.25
 -- nginx keeps a timer's memory as long as it runs, so after this many rounds a pump makes way for a fresh one.
 local ROUNDS_A_TERM = 1000
 
+-- Where no pump was seen at work for so many seconds, whoever comes does its work: all threads may be taken by others.
+local LATE = 0.01
+
 -- A pump that was not seen at work for so many seconds is given up, and another one started.
 local PATIENCE = 2
 
@@ -37,6 +40,8 @@ local PATIENCE = 2
 ---@field count integer how many do
 ---@field term table? the token of the pump that runs, or is about to
 ---@field beats integer grows as long as a pump works
+---@field beat_at number when it did last, on the monotonic clock
+---@field closed boolean? whether the engine is
 ---@field dozing boolean? whether the pump sleeps longer than a tick, until `nudge` is posted
 local Pump = {}
 Pump.__index = Pump
@@ -94,6 +99,9 @@ end
 --- Waits in a thread of nginx's.
 -- @treturn boolean false where there is none to be had, or no descriptor
 local function watch(self)
+  if self.closed then
+    return false
+  end
   local fd = self.engine:getfd(true) -- from now on no request waits for the pump's turn
   self.threads = self.threads and run_worker_thread and fd
     and run_worker_thread(THREAD_POOL, "aitoearn.core", "wait_fd", fd, WATCH_MS)
@@ -123,9 +131,9 @@ end
 local function pump(self, term)
   local rounds, quiet = 0, 0
   while true do
-    self.beats = self.beats + 1
     quiet = self:step() and 0 or quiet + 1
-    if core.monotonic() - self.swept >= SWEEP_INTERVAL then
+    self.beats, self.beat_at = self.beats + 1, core.monotonic()
+    if self.beat_at - self.swept >= SWEEP_INTERVAL then
       self:sweep()
     end
     if self.count == 0 or self.term ~= term then
@@ -184,6 +192,9 @@ end
 -- @tparam userdata transfer
 -- @tparam ?aitoearn.Call call who waits
 function Pump:await(transfer, call)
+  if transfer:is_done() or core.monotonic() - self.beat_at > LATE then
+    self:step()
+  end
   if transfer:is_done() then
     return
   end
@@ -210,7 +221,7 @@ end
 --- @tparam userdata engine
 -- @treturn aitoearn.host.nginx.Pump
 function Pump.new(engine)
-  return setmetatable({ engine = engine, waiting = {}, count = 0, beats = 0, swept = 0 }, Pump)
+  return setmetatable({ engine = engine, waiting = {}, count = 0, beats = 0, beat_at = 0, swept = 0 }, Pump)
 end
 
 return Pump
