@@ -18,12 +18,12 @@ local shell = require "spec.platform.shell"
 local processor_time = {
   { "get_record", calls.get_record },
   { "decode", calls.decode },
-  { "batch", batches.beside_bare },
   { "poll", frames.poll },
   { "peers", peers.run },
 }
 local others = {
   { "require", calls.require },
+  { "batch", batches.beside_bare },
   { "single", batches.beside_single },
   { "frames", frames.loop },
   { "memory", batches.memory },

@@ -28,7 +28,8 @@ local SWEEP_INTERVAL = 0.25
 -- nginx keeps a timer's memory as long as it runs, so after this many rounds a pump makes way for a fresh one.
 local ROUNDS_A_TERM = 1000
 
--- Where no pump was seen at work for so many seconds, whoever comes does its work: all threads may be taken by others.
+-- Where the pump was not seen at work for so many seconds, whoever comes does its work: all threads may be taken by
+-- others.
 local LATE = 0.01
 
 -- A pump that was not seen at work for so many seconds is given up, and another one started.
@@ -122,7 +123,7 @@ local function start(self)
   local term = {}
   local ok, started = pcall(ngx.timer.at, 0, run, self, term)
   if ok and started then
-    self.term, self.beats = term, self.beats + 1
+    self.term, self.beats, self.beat_at = term, self.beats + 1, core.monotonic()
   end
   return ok and started
 end
@@ -192,7 +193,7 @@ end
 -- @tparam userdata transfer
 -- @tparam ?aitoearn.Call call who waits
 function Pump:await(transfer, call)
-  if transfer:is_done() or core.monotonic() - self.beat_at > LATE then
+  if transfer:is_done() or (self.term and core.monotonic() - self.beat_at > LATE) then
     self:step()
   end
   if transfer:is_done() then
