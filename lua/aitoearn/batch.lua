@@ -65,7 +65,6 @@ function batch.new(call, concurrency, source, work)
     results = queue(),
     children = {},
     signals = {},
-    waiting = 0, -- how many signals there are
     active = 0,
   }, Batch)
   call.batch = self
@@ -78,7 +77,7 @@ function Batch:deliver(id, record, err)
     return
   end
   push(self.results, { id, record, err })
-  if self.waiting > 0 then
+  if next(self.signals) ~= nil then -- seldom
     self:wake()
   end
 end
@@ -190,9 +189,9 @@ function Batch:next()
       break
     end
     local signal = self.client.engine:timer(seconds)
-    self.signals[signal], self.waiting = true, self.waiting + 1
+    self.signals[signal] = true
     self.call:await(signal)
-    self.signals[signal], self.waiting = nil, self.waiting - 1
+    self.signals[signal] = nil
   end
   if self.raised then
     error(self.raised, 0)

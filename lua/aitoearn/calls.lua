@@ -99,6 +99,14 @@ end
 local batch_rules = { concurrency = { check = check.whole(1), default = CONCURRENCY } }
 local collect_rules = { concurrency = batch_rules.concurrency, on_record = { check = check.func } }
 
+--- Hands a batch's result to its consumer.
+local function deliver(self, running, method, started, id, record, err)
+  if self.on_event and not running.closed then
+    done(self, method, started, id, record, err)
+  end
+  running:deliver(id, record, err)
+end
+
 local function record_batch(self, call, method, next_id, given, site)
   local running
   running = batch.new(call, given.concurrency, next_id, function(child, id)
@@ -108,10 +116,7 @@ local function record_batch(self, call, method, next_id, given, site)
     if record then
       err = nil
     end
-    if started and not running.closed then
-      done(self, method, started, id, record, err)
-    end
-    running:deliver(id, record, err)
+    deliver(self, running, method, started, id, record, err)
   end)
   return running
 end
@@ -238,10 +243,7 @@ local function wait_batch(self, call, next_id, given, site)
       running:wake()
     else
       unfinished = unfinished - 1
-      if not running.closed then
-        done(self, "wait_all", watch.started, watch.id, record, err)
-      end
-      running:deliver(watch.id, record, err)
+      deliver(self, running, "wait_all", watch.started, watch.id, record, err)
     end
   end)
   return running

@@ -58,8 +58,8 @@ end
 
 --- Waits for a transfer: a coroutine of ours yields, anybody else moves everything on until it is done.
 function Scheduler:await(transfer)
-  local co, waiting = running(), self.waiting
-  if co and self.threads[co] then
+  local co, waiting = self:current(), self.waiting
+  if co then
     waiting[transfer] = co
     repeat -- what a hook tried to wait for in vain may resume it meanwhile
       yield()

@@ -28,7 +28,9 @@ end
 local function run_batch(client, source, count)
   local seen = 0
   for id, record, err in client:each_record(source, { concurrency = CONCURRENCY }) do
-    assert(record, tostring(err) .. id)
+    if not record then
+      error(tostring(err) .. id)
+    end
     seen = seen + 1
   end
   assert(seen == count, seen .. " records")

@@ -14,8 +14,9 @@ local frames = require "spec.bench.frames"
 local peers = require "spec.bench.peers"
 local shell = require "spec.platform.shell"
 
--- Processor time is measured with us and the server on one processor, wall-clock time as it comes.
-local processor_time = {
+-- These are measured with us and the server on one processor, which is where other programs disturb least, the others as
+-- it comes.
+local on_one_processor = {
   { "get_record", calls.get_record },
   { "decode", calls.decode },
   { "poll", frames.poll },
@@ -53,8 +54,8 @@ end
 local ok, message = pcall(function()
   local free, pinned = measure.pin()
   io.write(jit and jit.version or _VERSION, "; median (least .. most) of several rounds; x: ratio in one run\n")
-  io.write(pinned and "Processor time: client and server on one processor.\n" or "No taskset: expect noise.\n")
-  run(processor_time)
+  io.write(pinned and "Client and server on one processor, where nothing else is said.\n" or "No taskset: expect noise.\n")
+  run(on_one_processor)
   free()
   run(others)
 end)

@@ -50,17 +50,17 @@ describe("tasks", function()
 
   describe("that run", function()
     it("that are many are sent over several polls, so that none holds a frame up", function()
-    local many = helper.client { server = p.cn.https }
-    helper.record(many:get_record "ok") -- from now on it is known to be HTTP/2
-    for _ = 1, 150 do many:start("get_record", "silent") end
-    many:poll(0)
-    assert.is_true(many:stats().in_flight <= 16)
-    for _ = 1, 19 do many:poll(0) end
-    assert.equal(150, many:stats().in_flight)
-    many:close()
-  end)
+      local many = helper.client { server = p.cn.https }
+      helper.record(many:get_record "ok") -- from now on it is known to be HTTP/2
+      for _ = 1, 150 do many:start("get_record", "silent") end
+      many:poll(0)
+      assert.is_true(many:stats().in_flight <= 16)
+      for _ = 1, 19 do many:poll(0) end
+      assert.equal(150, many:stats().in_flight)
+      many:close()
+    end)
 
-  it("bring what their method returns, once the client was polled", function()
+    it("bring what their method returns, once the client was polled", function()
       local task = client:start("get_record", "6877a1b2c3d4e5f601234567")
       assert.is_false(task:done())
       assert.equal(0, select("#", task:result()))

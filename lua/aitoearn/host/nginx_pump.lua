@@ -40,8 +40,7 @@ local PATIENCE = 2
 ---@field waiting table<userdata, table> who waits for which transfer: a semaphore of his own
 ---@field count integer how many do
 ---@field term table? the token of the pump that runs, or is about to
----@field beats integer grows as long as a pump works
----@field beat_at number when it did last, on the monotonic clock
+---@field beat_at number when a pump was last seen at work, on the monotonic clock
 ---@field closed boolean? whether the engine is
 ---@field dozing boolean? whether the pump sleeps longer than a tick, until `nudge` is posted
 local Pump = {}
@@ -123,7 +122,7 @@ local function start(self)
   local term = {}
   local ok, started = pcall(ngx.timer.at, 0, run, self, term)
   if ok and started then
-    self.term, self.beats, self.beat_at = term, self.beats + 1, core.monotonic()
+    self.term, self.beat_at = term, core.monotonic()
   end
   return ok and started
 end
@@ -133,7 +132,7 @@ local function pump(self, term)
   local rounds, quiet = 0, 0
   while true do
     quiet = self:step() and 0 or quiet + 1
-    self.beats, self.beat_at = self.beats + 1, core.monotonic()
+    self.beat_at = core.monotonic()
     if self.beat_at - self.swept >= SWEEP_INTERVAL then
       self:sweep()
     end
@@ -181,10 +180,10 @@ local function ensure_pump(self)
 end
 
 --- After a wait that brought nothing: is there still a pump?
-local function check_pump(self, beats)
+local function check_pump(self, beat_at)
   if not self.term then
     self:step()
-  elseif self.beats == beats then
+  elseif self.beat_at == beat_at then
     self.term, self.suspicious = nil, true
   end
 end
@@ -208,12 +207,12 @@ function Pump:await(transfer, call)
     self.nudge:post(1)
   end
   while not transfer:is_done() do
-    local seconds, beats = ensure_pump(self), self.beats
+    local seconds, beat_at = ensure_pump(self), self.beat_at
     local ok, problem = waiter:wait(seconds)
     if not ok and problem ~= "timeout" then
       transfer:cancel()
     elseif not ok then
-      check_pump(self, beats)
+      check_pump(self, beat_at)
     end
   end
   forget(self, transfer)
@@ -222,7 +221,7 @@ end
 --- @tparam userdata engine
 -- @treturn aitoearn.host.nginx.Pump
 function Pump.new(engine)
-  return setmetatable({ engine = engine, waiting = {}, count = 0, beats = 0, beat_at = 0, swept = 0 }, Pump)
+  return setmetatable({ engine = engine, waiting = {}, count = 0, beat_at = 0, swept = 0 }, Pump)
 end
 
 return Pump
