@@ -8,6 +8,19 @@ local check = {}
 local MAX_KEY_BYTES = 4096
 local MAX_REQUEST_ID_BYTES = 128
 
+--- Calls `fn`, which raises plain texts, and blames the caller for what it raises.
+---@param level integer 1: the function that calls `checked`; 2: who called that; …
+---@param fn function
+---@param ... any
+---@return any, any, any # the first three results of `fn`
+function check.checked(level, fn, ...)
+  local ok, first, second, third = pcall(fn, ...)
+  if not ok then
+    error(first, level + 1)
+  end
+  return first, second, third
+end
+
 function check.describe(value)
   if type(value) == "number" then
     return tostring(value)

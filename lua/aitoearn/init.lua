@@ -9,6 +9,7 @@
 local VERSION = "0.1.0"
 
 local core = require "aitoearn.core"
+local check = require "aitoearn.check"
 local client = require "aitoearn.client"
 local errors = require "aitoearn.error"
 local options = require "aitoearn.options"
@@ -42,7 +43,7 @@ aitoearn.status_name = core.status_name
 ---@param given? aitoearn.Options unset ones come from AITOEARN_API_KEY and AITOEARN_SERVER, or have a default
 ---@return aitoearn.Client
 function aitoearn.new(given)
-  return client.new(options.read(given, 2), VERSION)
+  return check.checked(2, client.new, (check.checked(2, options.read, given)), VERSION)
 end
 
 --- Gives a table that was a record, before it went through JSON or a shared dict, its methods back.

@@ -9,27 +9,27 @@ local retry = require "aitoearn.retry"
 local options = {}
 
 -- A check whose value may be a key says itself what it got, since a message shows numbers as they are.
-local function raise(name, expected, value, level)
+local function raise(name, expected, value)
   local got = expected:find(", got ") and "" or ", got " .. check.describe(value)
-  error(("%s: %s%s"):format(name, expected, got), level + 1)
+  error(("%s: %s%s"):format(name, expected, got), 0)
 end
 
 --- Checks a table of options against a table of rules; false is a value like any other.
 -- @treturn table the values to use, defaults included
-local function read(given, rules, level, prefix)
+local function read(given, rules, prefix)
   prefix = prefix or ""
   local values = {}
   if given ~= nil and type(given) ~= "table" then
-    raise(prefix ~= "" and prefix:sub(1, -2) or "options", "table expected, got " .. type(given), given, level + 1)
+    raise(prefix ~= "" and prefix:sub(1, -2) or "options", "table expected, got " .. type(given), given)
   end
   for name, value in pairs(given or {}) do
     local rule = rules[name]
     if not rule then
-      error(("%s%s: unknown option"):format(prefix, tostring(name)), level + 1)
+      error(("%s%s: unknown option"):format(prefix, tostring(name)), 0)
     end
     local checked, expected = rule.check(value)
     if checked == nil then
-      raise(prefix .. name, expected, value, level + 1)
+      raise(prefix .. name, expected, value)
     end
     values[name] = checked
   end
@@ -55,11 +55,11 @@ local function table_or_false(value)
 end
 
 --- `retry` as a policy; `false` is one attempt.
-local function read_retry(given, level, defaults)
+local function read_retry(given, defaults)
   if given == nil then
     return defaults
   end
-  local policy = read(given or { max_attempts = 1 }, RETRY_RULES, level + 1, "retry.")
+  local policy = read(given or { max_attempts = 1 }, RETRY_RULES, "retry.")
   for name in pairs(RETRY_RULES) do -- an override of single values keeps the client's others
     if defaults and given and given[name] == nil then
       policy[name] = defaults[name]
@@ -104,6 +104,8 @@ local RULES = {
   allow_http = { check = check.boolean, default = false },
   max_rate = { check = check.positive },
   on_event = { check = check.func },
+  http2 = { check = check.boolean, default = true },
+  log = { check = check.text },
   host = { check = check.host },
 }
 
@@ -145,59 +147,59 @@ local function key_source(key)
   end
 end
 
-local function site_spec(name, path, server, key, allow_http, level)
+local function site_spec(name, path, server, key, allow_http)
   if key == nil then
     local advice = path == "" and ": set it, or the environment variable AITOEARN_API_KEY" or "" -- not read for sites
-    error(path .. "api_key: missing" .. advice, level + 1)
+    error(path .. "api_key: missing" .. advice, 0)
   end
   local urls, problem, place = base_url.read(server, allow_http)
   if not urls then
-    error(("%sserver%s: %s"):format(path, place and "[" .. place .. "]" or "", problem), level + 1)
+    error(("%sserver%s: %s"):format(path, place and "[" .. place .. "]" or "", problem), 0)
   end
-  return { name = name, urls = urls, api_key = key_source(key) }
+  return { name = name, urls = urls, api_key = key_source(key), calls_back = type(key) == "function" }
 end
 
-local function environment(name, rule, level)
+local function environment(name, rule)
   local value = os.getenv(name)
   if value == nil or value == "" then
     return nil
   end
   local checked, expected = rule.check(value)
   if checked == nil then
-    raise(name, expected, value, level + 1)
+    raise(name, expected, value)
   end
   return checked
 end
 
 --- `server` and `api_key`: one site, named after the public one it is, else "default".
-local function single_site(values, level)
-  local server = values.server or environment("AITOEARN_SERVER", RULES.server, level + 1) or "cn"
-  local key = values.api_key or environment("AITOEARN_API_KEY", RULES.api_key, level + 1)
+local function single_site(values)
+  local server = values.server or environment("AITOEARN_SERVER", RULES.server) or "cn"
+  local key = values.api_key or environment("AITOEARN_API_KEY", RULES.api_key)
   local name = base_url.public[server] and server or "default"
-  return { site_spec(name, "", server, key, values.allow_http, level + 1) }, name
+  return { site_spec(name, "", server, key, values.allow_http) }, name
 end
 
-local function several_sites(values, level)
+local function several_sites(values)
   local specs, names = {}, {}
   for name, given in pairs(values.sites) do
     if type(name) ~= "string" then
-      error("sites: names of sites expected as keys, got " .. check.describe(name), level + 1)
+      error("sites: names of sites expected as keys, got " .. check.describe(name), 0)
     end
     local path = ("sites.%s."):format(name)
-    local site = read(given, SITE_RULES, level + 1, path)
+    local site = read(given, SITE_RULES, path)
     local server = site.server or (base_url.public[name] and name)
     if not server then
-      error(path .. "server: missing", level + 1)
+      error(path .. "server: missing", 0)
     end
-    specs[#specs + 1] = site_spec(name, path, server, site.api_key, values.allow_http, level + 1)
+    specs[#specs + 1] = site_spec(name, path, server, site.api_key, values.allow_http)
     names[name] = true
   end
   local default = values.site or (#specs == 1 and specs[1].name) or nil
   if not default then
-    error("site: the default one of the sites has to be named", level + 1)
+    error("site: the default one of the sites has to be named", 0)
   end
   if not names[default] then
-    error(("site: %q is none of the sites"):format(default), level + 1)
+    error(("site: %q is none of the sites"):format(default), 0)
   end
   table.sort(specs, function(a, b) -- the default one first: locate asks in this order
     if (a.name == default) ~= (b.name == default) then
@@ -210,19 +212,18 @@ end
 
 --- Reads the options of `aitoearn.new`.
 -- @tparam ?table given
--- @tparam integer level of the caller to blame
 -- @treturn table every option; `sites` an array of `{name, urls, api_key}`, the last as `key_source` returns it, `site`
 --   the default's name
-function options.read(given, level)
-  local values = read(given, RULES, level + 1)
-  values.retry = read_retry(values.retry, level + 1, retry.defaults)
+function options.read(given)
+  local values = read(given, RULES)
+  values.retry = read_retry(values.retry, retry.defaults)
   if values.sites and (values.server or values.api_key) then
-    error((values.server and "server" or "api_key") .. ": goes inside of sites where that is given", level + 1)
+    error((values.server and "server" or "api_key") .. ": goes inside of sites where that is given", 0)
   end
   if values.site and not values.sites then
-    error("site: goes with sites", level + 1)
+    error("site: goes with sites", 0)
   end
-  values.sites, values.site = (values.sites and several_sites or single_site)(values, level + 1)
+  values.sites, values.site = (values.sites and several_sites or single_site)(values)
   return values
 end
 
@@ -230,9 +231,8 @@ end
 -- @tparam ?table given
 -- @tparam table defaults the client's options
 -- @tparam ?table more rules of this method's own options
--- @tparam integer level of the caller to blame
 -- @treturn table
-function options.read_call(given, defaults, more, level)
+function options.read_call(given, defaults, more)
   if given == nil and not more then
     return defaults
   end
@@ -243,13 +243,13 @@ function options.read_call(given, defaults, more, level)
       rules[name] = rule
     end
   end
-  local call = read(given, rules, level + 1)
+  local call = read(given, rules)
   for _, name in ipairs { "site", "timeout", "deadline" } do
     if call[name] == nil then
       call[name] = defaults[name]
     end
   end
-  call.retry = read_retry(call.retry, level + 1, defaults.retry)
+  call.retry = read_retry(call.retry, defaults.retry)
   return call
 end
 

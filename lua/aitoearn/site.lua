@@ -161,6 +161,11 @@ function Site:hold(until_time, failure)
   self.hold_until, self.hold_failure = until_time, failure
 end
 
+--- Ends the hold.
+function Site:lift_hold()
+  self.hold_until, self.hold_failure = nil, nil
+end
+
 -- The earliest turn that was given back and has not passed; forgets those that have.
 local function earliest(returned, now)
   local first

@@ -3,19 +3,34 @@
 
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
+local hooks = require "aitoearn.hooks"
 local pace = require "aitoearn.pace"
 local records = require "aitoearn.record"
+local retry = require "aitoearn.retry"
 
-local wait = {}
+local M = {}
 
--- After a look that failed in a passing way, in seconds: from the first, doubled, to the longest.
+-- After a look that failed in a transient way, in seconds: from the first, doubled, to the longest.
 local FIRST_RETRY, LONGEST_RETRY = 2, 30
 
 -- The shortest time between two looks, whatever the caller's own pace says.
 local SHORTEST_PAUSE = 0.01
 
--- Each goal tells: true, it is reached; a string, why it cannot be any more; nil, not yet.
-local goals = {
+local function is_text(value)
+  return type(value) == "string" and value ~= ""
+end
+
+-- How a record ended, and why, in the platform's words.
+local function ended_as(record, more)
+  local data = record.errorData
+  local why = is_text(record.errorMsg) and record.errorMsg
+    or type(data) == "table" and is_text(data.message) and data.message
+  return ("it ended as %s%s%s"):format(records.status_name(record), more or "", why and ": " .. why:gsub("%c+", " ") or "")
+end
+
+-- What each goal says of a record: true, it is reached; a string, why it cannot be any more; nil, not yet.
+---@type table<string, fun(record: table): true|string|nil>
+M.goals = {
   settled = function(record)
     return records.is_final(record) or records.needs_action(record) or nil
   end,
@@ -23,37 +38,83 @@ local goals = {
     if records.is_live(record) then
       return true
     elseif records.is_final(record) then
-      return "it ended as " .. records.status_name(record)
+      return ended_as(record)
     end
   end,
   link = function(record)
     if records.has_link(record) then
       return true
     elseif record.linkStatus == "failed" then
-      return "the platform could not get its link"
+      return "the platform could not get its link" .. (is_text(record.linkError) and ": " .. record.linkError or "")
     elseif records.is_final(record) then
       -- A link can still arrive after PUBLISHED while the platform says that it is at work on it.
       if not (records.is_live(record) and record.linkStatus == "pending") then
-        return "it ended as " .. records.status_name(record) .. " without a link"
+        return ended_as(record, " without a link")
       end
     end
   end,
 }
 
-wait.goals = goals
+local IS_OUR_GOAL = {}
+for _, goal in pairs(M.goals) do
+  IS_OUR_GOAL[goal] = true
+end
+
+-- HTTP statuses from 400 to 499 that say nothing about the request.
+local PASSING_STATUS = { [408] = true, [421] = true, [425] = true, [429] = true }
+
+-- How many answers 500 in a row mean that a malformed id causes them.
+local MALFORMED = 3
+
+local ENDS = { argument = true, cancelled = true, closed = true }
+
+-- What ends a wait before its time. `in_a_row`: how many looks brought such a code.
+local function ends_wait(failure, seen_good, id, in_a_row)
+  local kind, http_status = failure.kind, failure.http_status
+  if ENDS[kind] then
+    return true
+  elseif kind == "tls" then
+    return not failure.handshake -- a certificate that does not verify
+  elseif kind == "connect" then
+    return http_status == 407 or http_status == 403 -- the proxy's
+  elseif kind == "api" and failure.code == core.code.PUBLISH_RECORD_NOT_FOUND then
+    return not seen_good or in_a_row >= 2
+  elseif kind == "api" and not retry.classify(failure, false) then
+    return true
+  elseif seen_good then
+    return false
+  end
+  return kind == "protocol" and failure.not_json == true
+    or kind == "http" and http_status >= 400 and http_status < 500 and not PASSING_STATUS[http_status]
+    or kind == "api" and failure.code == core.code.INTERNAL_SERVER_ERROR and in_a_row >= MALFORMED
+      and not (#id == 24 and id:find "^%x+$")
+end
 
 ---@class aitoearn.Watch
+---@field client aitoearn.Client
+---@field site aitoearn.Site
 ---@field id string
+---@field opts table
+---@field started number
+---@field ends_at number
+---@field looks integer
 ---@field record table? the last good one
+---@field private previous table? the good one before it
+---@field private last_error aitoearn.Error?
+---@field private failures integer in a row
+---@field private code integer? the last look's
+---@field private in_a_row integer how many looks brought that code
+---@field private pacer aitoearn.Pacer?
 local Watch = {}
 Watch.__index = Watch
 
---- @tparam table client
--- @tparam aitoearn.Site site
--- @tparam string id
--- @tparam table opts `goal`, `timeout`, `pace`, `on_change`, and those of a look
--- @treturn aitoearn.Watch
-function wait.watch(client, site, id, opts)
+--- Begins to wait for a record.
+---@param client aitoearn.Client
+---@param site aitoearn.Site
+---@param id string
+---@param opts table `goal`, `timeout`, `pace`, `on_change`, and those of a look
+---@return aitoearn.Watch
+function M.watch(client, site, id, opts)
   local now = client.now()
   return setmetatable({
     client = client,
@@ -64,12 +125,13 @@ function wait.watch(client, site, id, opts)
     ends_at = opts.timeout and now + opts.timeout or math.huge,
     looks = 0,
     failures = 0,
+    in_a_row = 0,
     pacer = not opts.pace and pace.new(client.random) or nil,
   }, Watch)
 end
 
---- The options of the next look: its deadline ends with the wait at the latest.
-function Watch:look_options()
+-- The options of the next look: its deadline ends with the wait at the latest.
+local function look_options(self)
   local opts, left = self.opts, self.ends_at - self.client.now()
   local deadline = opts.deadline
   if left < math.huge then
@@ -98,7 +160,7 @@ local function timed_out(self)
   }, { retryable = true, attempts = self.last_error and self.last_error.attempts })
 end
 
---- Server time now: its clock as of the last answer, carried on by ours.
+-- Server time now: its clock as of the last answer, carried on by ours.
 local function server_time(self, transfer)
   local date = transfer:date()
   if date then
@@ -107,7 +169,7 @@ local function server_time(self, transfer)
   return core.time() + (self.site.clock_offset or 0)
 end
 
---- Until the next look; one that would come after the end comes just before it.
+-- Until the next look; one that would come after the end comes just before it.
 local function until_next(self, seconds)
   local left = self.ends_at - self.client.now()
   if seconds < left then
@@ -116,19 +178,29 @@ local function until_next(self, seconds)
   return left > 1 and left - 1 or left
 end
 
+-- Calls a function of the caller's; raises what it raises.
+local function call_back(self, name, ...)
+  local ok, value = hooks.call(self.client, name, self.opts[name], ...)
+  if not ok then
+    error(value, 0)
+  end
+  return value
+end
+
 local function own_pace(self, record)
-  local seconds = self.opts.pace(record, self.previous)
+  local seconds = call_back(self, "pace", record, self.previous)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error("pace: number of seconds expected from the function, got " .. tostring(seconds), 0)
+    error("pace: number of seconds expected from the function, got " .. hooks.text(self.client, seconds), 0)
   end
   return math.max(seconds, SHORTEST_PAUSE)
 end
 
---- What the record means for the wait. The caller's goal and pace may raise in here; nothing waits in here.
--- @treturn any the goal's verdict
--- @treturn number|nil seconds until the next look
+-- What the record means for the wait: the goal's verdict, or the seconds until the next look. The caller's goal and pace
+-- may raise in here; nothing waits in here.
 local function judge(self, record, now)
-  local verdict = self.opts.goal(record)
+  local goal = self.opts.goal
+  local is_ours = IS_OUR_GOAL[goal]
+  local verdict = is_ours and goal(record) or not is_ours and call_back(self, "goal", record) and true
   if verdict then
     return verdict
   end
@@ -138,19 +210,32 @@ local function judge(self, record, now)
   return nil, until_next(self, seconds)
 end
 
-local function is_changed(a, b)
+local function is_equal(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
   for name, value in pairs(a) do
-    local other = b[name]
-    if type(value) == "table" and type(other) == "table" then
-      if is_changed(value, other) then
-        return true
-      end
-    elseif value ~= other then
-      return true
+    if not is_equal(value, b[name]) then
+      return false
     end
   end
   for name in pairs(b) do
     if a[name] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether any field but `updatedAt` differs.
+local function is_changed(record, previous)
+  for name, value in pairs(record) do
+    if name ~= "updatedAt" and not is_equal(value, previous[name]) then
+      return true
+    end
+  end
+  for name in pairs(previous) do
+    if name ~= "updatedAt" and record[name] == nil then
       return true
     end
   end
@@ -159,18 +244,18 @@ end
 
 local function after_record(self, record, transfer)
   local previous = self.record
-  self.previous, self.record, self.failures, self.missing, self.last_error = previous, record, 0, nil, nil
+  self.previous, self.record, self.failures, self.code, self.last_error = previous, record, 0, nil, nil
   local now = server_time(self, transfer)
   local ok, verdict, seconds = pcall(judge, self, record, now)
   if not ok then
     return nil, nil, nil, verdict
   end
-  if self.client.on_event then
-    self.client:emit { type = "poll", site = self.site.name, record_id = self.id, status = record.status,
-      look = self.looks, stalled = records.is_stalled(record, now), next_in = seconds }
+  if self.client.observed then
+    hooks.emit(self.client, { type = "poll", site = self.site.name, record_id = self.id, status = record.status,
+      look = self.looks, stalled = records.is_stalled(record, now), next_in = seconds })
   end
   if self.opts.on_change and (not previous or is_changed(record, previous)) then
-    self.client:run_hook(self.opts.on_change, record, previous, self.id)
+    hooks.run(self.client, "on_change", self.opts.on_change, record, previous, self.id)
   end
   if type(verdict) == "string" then
     return nil, fail(self, { kind = "goal", message = verdict })
@@ -180,47 +265,46 @@ local function after_record(self, record, transfer)
   return seconds
 end
 
---- Passing failures never end a wait. A record that was there and is not is asked for once more.
-local function after_error(self, err)
-  local gone = err.code == core.code.PUBLISH_RECORD_NOT_FOUND and self.record and not self.missing
-  if not (err.retryable or gone) then
+-- Passing failures never end a wait.
+local function after_error(self, err, failure)
+  self.in_a_row = err.code and err.code == self.code and self.in_a_row + 1 or 1
+  self.code = err.code
+  if ends_wait(failure, self.record ~= nil, self.id, self.in_a_row) then
     err.record = self.record
     return nil, nil, err
   end
-  self.missing = gone or self.missing
   self.last_error = err
+  if self.client.now() >= self.ends_at then
+    return nil, timed_out(self)
+  end
   self.failures = self.failures + 1
   local seconds = math.min(LONGEST_RETRY, FIRST_RETRY * 2 ^ (self.failures - 1)) * (1 - 0.2 * self.client.random())
   if err.retry_at then
     seconds = math.max(seconds, err.retry_at - core.time())
   end
-  if self.client.on_event then
-    self.client:emit { type = "poll", site = self.site.name, record_id = self.id, look = self.looks, kind = err.kind,
-      code = err.code, http_status = err.http_status, next_in = seconds }
+  if self.client.observed then
+    hooks.emit(self.client, { type = "poll", site = self.site.name, record_id = self.id, look = self.looks,
+      kind = err.kind, code = err.code, http_status = err.http_status, next_in = seconds })
   end
   return until_next(self, seconds)
 end
 
 --- Looks once.
--- @tparam function ask takes the look's options; returns as `fetch.record` does
--- @treturn number|nil seconds until the next look; nil: it is over
--- @treturn table|nil the record that reached the goal
--- @treturn aitoearn.Error|nil
--- @treturn any what a function of the caller's raised
+---@param ask fun(opts: table): aitoearn.Record?, aitoearn.Error?, any takes the look's options; returns as `fetch.record`
+---@return number? seconds until the next look; nil: it is over
+---@return aitoearn.Record? record the one that reached the goal
+---@return aitoearn.Error? err
+---@return any raised the error that a function of the caller's raised
 function Watch:look(ask)
   if self.client.now() >= self.ends_at then
     return nil, timed_out(self)
   end
   self.looks = self.looks + 1
-  local record, extra = ask(self:look_options())
+  local record, err, extra = ask(look_options(self))
   if record then
     return after_record(self, record, extra)
   end
-  if self.client.now() >= self.ends_at and extra.retryable then
-    self.last_error = extra
-    return nil, timed_out(self)
-  end
-  return after_error(self, extra)
+  return after_error(self, err, extra)
 end
 
-return wait
+return M
