@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <string.h>
 
-/* ANY: a type that the API's page does not say. LIST: an array of objects. */
-typedef enum { STRING, INTEGER, OBJECT, STRINGS, LIST, ANY } field_type;
+/* ANY: a type that the API's page does not say. LIST: an array of objects. From INTEGER on, a string
+ * is wrong. */
+typedef enum { ANY, STRING, INTEGER, OBJECT, STRINGS, LIST } field_type;
 
 typedef struct field {
   const char *name;
@@ -80,7 +81,7 @@ static const field task_id_fields[] = {
     {NULL, ANY, false, NULL},
 };
 
-static const char *const type_names[] = {"string", "integer", "object", "array", "array", "value"};
+static const char *const type_names[] = {"value", "string", "integer", "object", "array", "array"};
 
 /* Where a value is: a member of its parent, or (without a name) the index-th element. Only a message
  * makes text of it. */
@@ -261,7 +262,7 @@ static bool check_object(lua_State *L, const place *at, const field *fields) {
   luaL_checkstack(L, 16, "shape");
   /* Fields that have to be there, and those that must not be a string; */
   for (const field *f = fields; f->name != NULL; f++) {
-    if (!f->required && (f->type == STRING || f->type == ANY))
+    if (!f->required && f->type < INTEGER)
       continue;
     lua_getfield(L, index, f->name);
     if (lua_type(L, -1) != LUA_TTABLE && !check_value(L, &(place){at, f->name, 0}, f))
