@@ -72,7 +72,8 @@ build = {
         "src/envelope.c",
         "src/fail.c",
         "src/random.c",
-        "src/record.c",
+        "src/shape.c",
+        
         "src/transfer.c",
         "src/url.c",
         "src/watch.c",

@@ -28,7 +28,9 @@ static inline int lua_absindex(lua_State *L, int index) {
   return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
 }
 
-static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
+/* Under another name, since LuaJIT 2.1 declares its own luaL_setfuncs, which PUC 5.1 has not. */
+#define luaL_setfuncs compat_setfuncs
+static inline void compat_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
   luaL_checkstack(L, upvalues + 1, "too many upvalues");
   for (; functions->name != NULL; functions++) {
     for (int i = 0; i < upvalues; i++)

@@ -7,6 +7,7 @@
 #include "datetime.h"
 #include "engine.h"
 #include "envelope.h"
+#include "shape.h"
 #include "url.h"
 
 #if defined(__GNUC__)
@@ -38,9 +39,8 @@ int luaopen_aitoearn_core(lua_State *L) {
   constants_open(L);
   datetime_open(L);
   url_open(L);
+  shape_open(L);
   envelope_open(L);
   engine_open(L, lua_gettop(L));
-  lua_pushnil(L); /* was only passed from part to part */
-  lua_setfield(L, -2, "cjson_decode");
   return 1;
 }

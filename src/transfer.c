@@ -509,7 +509,7 @@ static int l_result(lua_State *L) {
     return luaL_error(L, t->read ? "the result was read before" : "a timer has no result");
   if (t->ending == NULL && t->result == CURLE_OK) {
     push_body(L, t);
-    values = envelope_push_record(L, t->http_status);
+    values = envelope_push(L, NULL, t->http_status);
   } else {
     values = push_failure(L, t);
   }
@@ -549,12 +549,12 @@ static const luaL_Reg metamethods[] = {
 };
 
 void transfer_open(lua_State *L, int module) {
+  (void)module;
   lua_newtable(L);
   int metatable = lua_gettop(L);
   lua_newtable(L);
   lua_pushvalue(L, metatable);
-  envelope_push_upvalues(L, module);
-  luaL_setfuncs(L, methods, 3);
+  luaL_setfuncs(L, methods, 1);
   lua_setfield(L, metatable, "__index");
   lua_pushvalue(L, metatable);
   luaL_setfuncs(L, metamethods, 1); /* sets on the table below its upvalue: the metatable */

@@ -4,6 +4,7 @@
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
+local records = require "aitoearn.record"
 local retry = require "aitoearn.retry"
 
 local fetch = {}
@@ -176,6 +177,9 @@ local function attempt(call)
     if not call.give_up_at and opts.deadline then
       call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
     end
+  end
+  if record then
+    setmetatable(record, records.metatable)
   end
   report_health(call, failure)
   if failure or client.on_event then

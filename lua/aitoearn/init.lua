@@ -52,7 +52,7 @@ function aitoearn.record(record)
   if type(record) ~= "table" then
     error("record: table expected, got " .. type(record), 2)
   end
-  return setmetatable(record, core.record_metatable)
+  return setmetatable(record, records.metatable)
 end
 
 --- Whether a value is an error of this library.
@@ -60,6 +60,6 @@ end
 aitoearn.is_error = errors.is
 
 --- The verdicts on a record as functions, for records whose own fields hide a method: `aitoearn.verdicts.is_final(r)`.
-aitoearn.verdicts = records
+aitoearn.verdicts = records.metatable.__index
 
 return aitoearn

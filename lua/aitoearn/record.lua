@@ -99,7 +99,12 @@ function M.status_name(record)
   return core.status_name(tonumber(record.status) or math.huge)
 end
 
-core.record_metatable.__index = M
-core.record_metatable.__name = "aitoearn.record"
+local verdicts = {}
+for name, verdict in pairs(M) do
+  verdicts[name] = verdict
+end
+
+--- The metatable of every record.
+M.metatable = { __index = verdicts, __name = "aitoearn.record" }
 
 return M
