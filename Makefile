@@ -245,7 +245,7 @@ fuzz: deps ## fuzz the decoder and the reading of headers and dates, for SECONDS
 	$(call need,clang=clang clang/fuzzer=libclang-rt-dev)
 	@mkdir -p build/fuzz/decode build/fuzz/headers
 	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -o build/fuzz/decode.run $(C_FILES) spec/fuzz/decode.c $(LUA_LIBS) $(CURL_LIBS)
-	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -Isrc -o build/fuzz/headers.run $(filter-out src/transfer.c,$(C_FILES)) \
+	$(FUZZED) $(LUA_CFLAGS) $(CURL_CFLAGS) -Isrc -o build/fuzz/headers.run src/headers.c src/datetime.c \
 	  spec/fuzz/headers.c $(LUA_LIBS) $(CURL_LIBS)
 	@for part in decode headers; do \
 	  $(RUN_ENV) build/fuzz/$$part.run -max_total_time=$$(( ($(SECONDS) + 1) / 2 )) $(if $(SEED),-seed=$(SEED)) -timeout=10 -max_len=8192 \

@@ -5,22 +5,14 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* Around the declarations of every header of ours: nothing but the entry point is exported, whoever
- * compiles. (A command line's -fvisibility=hidden would do, but LuaRocks passes none.) */
-#if defined(__GNUC__)
-#define HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
-#define HIDDEN_END _Pragma("GCC visibility pop")
-#else
-#define HIDDEN_BEGIN
-#define HIDDEN_END
-#endif
+#include "hidden.h"
 
 #if LUA_VERSION_NUM < 502
 
 #define LUA_OK 0
 #define lua_rawlen lua_objlen
 
-/* A 5.1 userdata has one table for company: its environment. */
+/* In Lua 5.1 a userdata's only user value is its environment table. */
 #define lua_setuservalue(L, index) lua_setfenv((L), (index))
 #define lua_getuservalue(L, index) lua_getfenv((L), (index))
 
