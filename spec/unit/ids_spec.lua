@@ -63,7 +63,11 @@ describe("aitoearn.ids", function()
 
   it("raises where reading on fails, since the end would pass for all", function()
     local lines = { "a" }
-    local file = { read = function() local line = table.remove(lines, 1); return line, not line and "Input/output error" or nil end }
+    local file = {}
+    function file.read()
+      local line = table.remove(lines, 1)
+      return line, not line and "Input/output error" or nil
+    end
     local next_id = aitoearn.ids(file)
     assert.equal("a", next_id())
     assert.truthy(helper.raised(next_id):find("ids: Input/output error", 1, true))

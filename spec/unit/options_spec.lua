@@ -39,7 +39,8 @@ local rules = {
     good = { "cn", "intl", "https://example.com", { "https://a.example", "https://b.example" } },
     bad = { "", "us", 1, true, {}, { "cn" }, { 1 }, "http://example.com", "https://example.com/api", nothing,
       "example.com", "https:/example.com", "https:///example.com", "https:example.com", "ftp://example.com",
-      "https://例え.jp", "https://u:p@example.com", "https://example.com?", "https://example.com#/x", "https://exa mple.com" },
+      "https://例え.jp", "https://u:p@example.com", "https://example.com?", "https://example.com#/x",
+      "https://exa mple.com" },
   },
   api_key = {
     good = { "k", ("k"):rep(4096), nothing, " k ", "a b" },
@@ -251,7 +252,9 @@ describe("the option server", function()
   end)
 
   it("takes addresses alone for this machine's", function()
-    for _, url in ipairs { "http://127.0.0.1", "http://127.255.255.255", "http://localhost", "http://[::1]:1", "HTTP://LocalHost" } do
+    for _, url in ipairs {
+      "http://127.0.0.1", "http://127.255.255.255", "http://localhost", "http://[::1]:1", "HTTP://LocalHost",
+    } do
       urls_of(url)
     end
     for _, url in ipairs {
@@ -263,7 +266,8 @@ describe("the option server", function()
   end)
 
   it("says what is missing of a URL", function()
-    assert.equal("server: two slashes and a host expected after https:", refused { server = "https:/example.com", api_key = "k" })
+    assert.equal("server: two slashes and a host expected after https:",
+      refused { server = "https:/example.com", api_key = "k" })
     assert.truthy(refused({ server = "https://例え.jp", api_key = "k" }):find("xn--", 1, true))
   end)
 end)
@@ -272,7 +276,10 @@ describe("what a site is made of", function()
   it("holds the client's headers and the site's own, and the secrets in both", function()
     local read = options.read {
       site = "cn", headers = { ["X-Env"] = "staging", Cookie = "session=1" },
-      sites = { cn = { api_key = "k" }, intl = { api_key = "k", headers = { cookie = "b", Authorization = "Bearer TOKEN-123" } } },
+      sites = {
+        cn = { api_key = "k" },
+        intl = { api_key = "k", headers = { cookie = "b", Authorization = "Bearer TOKEN-123" } },
+      },
       proxy = "http://user:pass%23word@proxy.example",
     }
     assert.same({ "Cookie: session=1", "X-Env: staging" }, read.sites[1].headers)
@@ -404,7 +411,8 @@ describe("the environment", function()
       local _, err = client:get_record "6877a1b2c3d4e5f601234567"
       print(err.kind, err.message, #err.attempts, err.hint)
     ]]):gsub("GIVEN", given or "{retry=false}")
-    return (assert(helper.script(source, "-u AITOEARN_API_KEY -u AITOEARN_SERVER -u https_proxy -u CURL_CA_BUNDLE -u SSL_CERT_FILE " .. environment)))
+    local unset = "-u AITOEARN_API_KEY -u AITOEARN_SERVER -u https_proxy -u CURL_CA_BUNDLE -u SSL_CERT_FILE "
+    return (assert(helper.script(source, unset .. environment)))
   end
 
   it("that is wrong ends each call, and is named", function()
@@ -417,11 +425,12 @@ describe("the environment", function()
 
   it("names a CA file; one that cannot be read ends the calls over https", function()
     local local_https = "{server='https://127.0.0.1:1', api_key='k', retry=false}"
+    local local_http = local_https:gsub("https", "http")
     for _, name in ipairs { "AITOEARN_CA_FILE", "SSL_CERT_FILE", "CURL_CA_BUNDLE" } do
       local message = error_in(name .. "=/no/such/file", local_https)
       assert.equal(1, (message:find("tls\t" .. name .. ": the CA file cannot be read: /no/such/file", 1, true)), message)
       assert.truthy(error_in(name .. "=/etc", local_https):find(name .. ": the CA file cannot be read: /etc", 1, true))
-      assert.truthy(error_in(name .. "=/no/such/file", "{server='http://127.0.0.1:1', api_key='k', retry=false}"):find "^connect")
+      assert.truthy(error_in(name .. "=/no/such/file", local_http):find "^connect")
       assert.truthy(error_in(name .. "=/no/such/file", "{server='https://127.0.0.1:1', api_key='k', retry=false, "
         .. "ca_file='/etc/ssl/certs/ca-certificates.crt'}"):find "^connect")
     end

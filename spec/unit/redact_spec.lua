@@ -69,7 +69,9 @@ end)
 
 describe("redact", function()
   it("leaves all else as it is", function()
-    for _, text in ipairs { "", "100 % of \\ and & and &amp; and %41 and \\u0041", "sk/a+b=", "a&#47;b", "%", "\\", "&", "%zz" } do
+    for _, text in ipairs {
+      "", "100 % of \\ and & and &amp; and %41 and \\u0041", "sk/a+b=", "a&#47;b", "%", "\\", "&", "%zz",
+    } do
       assert.equal(text, redact.redact(text, { ODD }, 10000))
     end
   end)
