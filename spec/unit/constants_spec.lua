@@ -75,6 +75,30 @@ describe("the constants", function()
   end
 end)
 
+describe("a constant that does not exist", function()
+  it("raises where it is nearly one, with that one's name", function()
+    for misspelt, meant in pairs {
+      PUBLSHED = "PUBLISHED", PUBLISHD = "PUBLISHED", PUBILSHED = "PUBLISHED", CANCELLED = "CANCELED", QUEUE = "QUEUED",
+    } do
+      local ok, message = pcall(function() return aitoearn.status[misspelt] end)
+      assert.is_false(ok)
+      local expected = ("aitoearn.status.%s: there is no such constant; did you mean %s?"):format(misspelt, meant)
+      assert.truthy(message:find("constants_spec.lua:%d+: "), message)
+      assert.equal(expected, message:match ": (aitoearn.*)$")
+    end
+    assert.has_error(function() return aitoearn.code.PUBLISH_RECORD_NOTFOUND end)
+    assert.has_error(function() return aitoearn.link_status.REDY end)
+  end)
+
+  it("is nil otherwise", function()
+    for _, key in ipairs { "published", "Publshed", "ARCHIVED", "PUB", "__len", "", 1, true } do
+      assert.is_nil(aitoearn.status[key])
+    end
+    assert.is_nil(aitoearn.status[{}])
+    assert.is_nil(aitoearn.status[nil])
+  end)
+end)
+
 describe("aitoearn.status_name", function()
   it("names each status", function()
     for constant, value in pairs(listed.status) do assert.equal(constant, aitoearn.status_name(value)) end
