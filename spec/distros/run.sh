@@ -1,11 +1,10 @@
 #!/bin/sh
-# Builds the checkout and runs its specs and demo inside a bare Debian, as root: run.sh SUITE FOLDER [LUA_VERSION…]
-# The system is made by debootstrap where FOLDER has none yet, and used again by the next run. Without a
-# version the system is only made.
+# Builds the checkout, runs its specs and the demo inside a bare Debian, as root: run.sh SUITE FOLDER
+# The system is made by debootstrap where FOLDER has none yet, and used again by the next run. Each Lua is tried for
+# which the suite's lua-cjson and busted are made; LUAS names others, SPEC the specs.
 set -eu
 
 suite=$1 folder=$2
-shift 2
 mirror=${MIRROR:-http://deb.debian.org/debian}
 packages='gcc make pkg-config libcurl4-openssl-dev lua-cjson lua-busted lua-socket lua-argparse
   nginx libnginx-mod-http-lua openssl curl tinyproxy-bin procps iproute2 ca-certificates'
@@ -49,13 +48,18 @@ if ! test -e "$folder/.made"; then
   touch "$folder/.made"
 fi
 
-for version in "$@"; do
-  trap release EXIT
-  mount_all
+trap release EXIT
+mount_all
+rm -rf "$folder/root/aitoearn"
+mkdir -p "$folder/root/aitoearn"
+git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c --ignore-failed-read -f - |
+  tar -x -C "$folder/root/aitoearn"
+tried=''
+for version in ${LUAS-5.4 5.3 5.2 5.1}; do
+  inside "lua$version" -e 'require "cjson" require "busted"' >/dev/null 2>&1 || continue
+  tried="$tried $version"
   echo "== $suite, Lua $version"
-  rm -rf "$folder/root/aitoearn"
-  mkdir -p "$folder/root/aitoearn"
-  git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c --ignore-failed-read -f - | tar -x -C "$folder/root/aitoearn"
-  inside make -C /root/aitoearn WERROR=1 LUA_VERSION="$version" all
-  inside make -C /root/aitoearn LUA_VERSION="$version" test demo
+  inside make -C /root/aitoearn WERROR=1 LUA_VERSION="$version" ${SPEC:+SPEC="$SPEC"} all test demo
 done
+test -n "$tried" || { echo "$suite: no Lua has lua-cjson and busted" >&2; exit 1; }
+echo "$suite: Lua$tried"
