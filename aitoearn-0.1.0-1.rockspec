@@ -44,6 +44,7 @@ build = {
     ["aitoearn.error"] = "lua/aitoearn/error.lua",
     ["aitoearn.fetch"] = "lua/aitoearn/fetch.lua",
     ["aitoearn.heap"] = "lua/aitoearn/heap.lua",
+    ["aitoearn.json"] = "lua/aitoearn/json.lua",
     ["aitoearn.host.blocking"] = "lua/aitoearn/host/blocking.lua",
     ["aitoearn.host.copas"] = "lua/aitoearn/host/copas.lua",
     ["aitoearn.host.cqueues"] = "lua/aitoearn/host/cqueues.lua",
