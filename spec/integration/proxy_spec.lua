@@ -82,7 +82,7 @@ describe("a proxy", function()
     assert.is_nil(heard:lower():find("x%-api%-key"))
     assert.is_nil(heard:lower():find("x%-request%-id"))
     assert.is_nil(heard:find(helper.PATH, 1, true))
-    assert.equal("transport", err.kind)
+    assert.same({ "connect", "the proxy refused to connect: HTTP status 403" }, { err.kind, err.message })
     assert.same({}, servers())
   end)
 
@@ -111,7 +111,7 @@ describe("a proxy", function()
 
   it("that wants a password ends the call", function()
     local _, err = overheard({ server = p.cn.https }, "HTTP/1.1 407 Who?\r\nContent-Length: 0\r\n\r\n")
-    assert.truthy(failure("transport", nil, err).message:find "407")
+    assert.equal("the proxy refused to connect: HTTP status 407", failure("connect", nil, err).message)
   end)
 
   describe("of the environment", function()

@@ -121,3 +121,16 @@ describe("a server", function()
     assert.equal(2, place)
   end)
 end)
+
+describe("a segment", function()
+  local encode = core.encode_segment
+
+  it("keeps what RFC 3986 does not reserve, and encodes all else", function()
+    assert.equal("azAZ09-._~", encode "azAZ09-._~")
+    assert.equal("2026-07-02T12%3A00%3A00.000Z%2B%2C%2F%3F%23%25%26%3D%20", encode "2026-07-02T12:00:00.000Z+,/?#%&= ")
+    assert.equal("%00%7F%C3%A9", encode "\0\127é")
+    assert.equal("", encode "")
+    assert.equal(("%2F"):rep(100000), encode(("/"):rep(100000)))
+    assert.has_error(function() encode() end)
+  end)
+end)
