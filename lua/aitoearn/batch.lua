@@ -272,27 +272,26 @@ end
 ---@param opts table
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
----@return aitoearn.Transfer|aitoearn.Failure|nil transfer as `fetch.record` returns it
+---@return aitoearn.Transfer? transfer
 function Batch:fetch(child, site, id, opts)
   if self.problem then
-    local err = errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
-    return nil, err, err
+    return nil, errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
   end
   local outage = self.outage
   while true do
     local refused = (outage.since or not site:is_open()) and not check.id_problem(id)
       and outage:admit(child, site, id, opts)
     if refused then
-      return nil, refused, refused
+      return nil, refused
     end
-    local record, err, extra = fetch.record(child, site, id, opts, true)
+    local record, err, transfer = fetch.record(child, site, id, opts, true)
     if record then
       if outage.since then
         outage:finish()
       end
-      return record, nil, extra
+      return record, nil, transfer
     elseif check.id_problem(id) or not outage:note(child, err, opts) or child:ended() then
-      return nil, err, extra
+      return nil, err
     end
   end
 end

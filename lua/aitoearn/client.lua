@@ -4,13 +4,11 @@
 local calls = require "aitoearn.call"
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
-local fetch = require "aitoearn.fetch"
 local hooks = require "aitoearn.hooks"
 local hosts = require "aitoearn.host"
 local iterators = require "aitoearn.iterator"
 local locate = require "aitoearn.locate"
 local methods = require "aitoearn.methods"
-local retry = require "aitoearn.retry"
 local sites = require "aitoearn.site"
 local stats = require "aitoearn.stats"
 local task = require "aitoearn.task"
@@ -27,39 +25,14 @@ local Client = {}
 Client.__index = Client
 Client.__name = "aitoearn.client"
 
--- Connections belong to a host and port, and to what is sent over them: sites that share these share an origin.
-local function origin_finder()
-  local origins, by_key, plain = {}, {}, true
-  local function find(url, spec)
-    local headers = spec.headers and table.concat(spec.headers, "\n") or ""
-    local key = ("%s\n%s\n%s\n%s"):format(url:match("^%a+://[^/]*"):lower(), spec.cert_file or "", spec.key_file or "",
-      headers)
-    if not by_key[key] then
-      plain = plain and not (spec.headers or spec.cert_file or spec.key_file)
-      origins[#origins + 1] = { headers = spec.headers, cert_file = spec.cert_file, key_file = spec.key_file }
-      by_key[key] = #origins
-    end
-    return by_key[key]
-  end
-  return find, function()
-    return plain and #origins or origins
-  end
-end
-
 local function make_sites(config)
-  local list, by_name = {}, {}
-  local find_origin, origins = origin_finder()
-  for _, spec in ipairs(config.sites) do
-    local site = sites.new(spec.name, spec.urls, spec.api_key)
-    site.budget = retry.budget()
-    site.interval = config.max_rate and 1 / config.max_rate
-    for _, endpoint in ipairs(site.endpoints) do
-      endpoint.origin = find_origin(endpoint.url, spec)
-      endpoint.prefix = endpoint.url .. fetch.PATH
-    end
-    list[#list + 1], by_name[spec.name] = site, site
+  local list, by_name, origins, are_plain = {}, {}, {}, true
+  for i, spec in ipairs(config.sites) do
+    list[i] = sites.new(spec, origins)
+    by_name[spec.name] = list[i]
+    are_plain = are_plain and not (spec.headers or spec.cert_file)
   end
-  return list, by_name, origins()
+  return list, by_name, are_plain and #origins or origins
 end
 
 -- A key function of the caller's must not yield.
@@ -108,6 +81,7 @@ function M.new(config, version)
     sites = by_name,
     site_list = list,
     on_event = config.on_event,
+    language = config.accept_language,
     log = config.log,
     observed = config.on_event ~= nil or config.log ~= nil,
     homes = locate.memory(),
@@ -252,7 +226,7 @@ function Client:release(site)
   if not held then
     error(("site: %q is none of the client's sites"):format(tostring(name)), 2)
   end
-  held:lift_hold()
+  held:release_hold()
   for call, of in pairs(self.held_calls) do
     if of == held and call.waiting then
       call.waiting:fire()

@@ -10,10 +10,7 @@ local retry = require "aitoearn.retry"
 
 local M = {}
 
-local RECORD = records.metatable or core.record_metatable
-
---- What stands between a base URL and the id.
-M.PATH = "/api/v2/channels/publish/records/"
+local RECORD = records.metatable
 
 local ENDINGS = {
   cancelled = "the call was cancelled",
@@ -41,6 +38,7 @@ local ENDINGS = {
 local function fail(call, failure, context)
   context = context or {}
   context.site = call.site.name
+  context.language = call.client.language
   context.record_id = call.id
   context.server = context.server or (call.endpoint and call.endpoint.url)
   context.attempts = call.attempts
@@ -74,7 +72,7 @@ local function fail_held(call, held, seconds)
     code = held.code,
     name = held.name,
     request_id = call.opts.request_id,
-    hint = "the site asked for a pause that ends after this call's deadline",
+    hint = "held",
   }, { retryable = true, retry_at = core.time() + seconds })
 end
 
@@ -231,6 +229,10 @@ local function attempt(call)
   local endpoint, probing = site:choose(now, call.avoid)
   local key, problem = site.api_key()
   call.endpoint, call.probing = endpoint, probing or nil
+  if endpoint.problem then
+    release_probe(call)
+    return nil, endpoint.problem
+  end
   local ending = call:ended() -- the key function may have done anything
   if ending or not key then
     release_probe(call)
@@ -245,7 +247,7 @@ local function attempt(call)
   call:await(transfer)
   local record, failure = transfer:result()
   if failure then
-    errors.redact(failure, key)
+    errors.redact(failure, key, site.secrets)
     if not call.give_up_at and opts.deadline then
       call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
     end
@@ -277,8 +279,8 @@ local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
   local other = site:has_other(call.endpoint, now)
-  local retryable, most = retry.classify(failure, other)
-  if not retryable then
+  local most = retry.most_attempts(failure, other)
+  if not most then
     return nil, {}
   end
   if not retry.is_rate_limited(failure) then
@@ -290,9 +292,9 @@ local function next_attempt(call, failure)
   if named and retry.is_rate_limited(failure) then
     site:hold(now + pause, failure)
   elseif named and other then -- the endpoint named it for itself: another one need not wait
-    pause, named = retry.delay(policy, call.made, random), false
+    pause, named = retry.backoff(policy, call.made, random), false
   end
-  local allowed = math.min(policy.max_attempts, most or policy.max_attempts)
+  local allowed = math.min(policy.max_attempts, most)
   if call.made >= allowed or (call.give_up_at and now + pause >= call.give_up_at) then
     return nil, context
   end
@@ -341,18 +343,17 @@ end
 ---@param in_batch? boolean its deadline starts when it is first sent, not now
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
----@return aitoearn.Transfer|aitoearn.Failure|nil transfer that brought the record; for an error the failure behind it
+---@return aitoearn.Transfer? transfer that brought the record
 function M.record(call, site, id, opts, in_batch)
   local problem = begin(call, site, id, opts, in_batch)
   if problem then
-    local failure = { kind = "argument", message = problem }
-    return nil, fail(call, failure), failure
+    return nil, fail(call, { kind = "argument", message = problem })
   end
   while true do
     local ended = call:ended()
     local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
     if err then
-      return nil, err, err
+      return nil, err
     end
     local record, failure, transfer = attempt(call)
     if record and not is_slipped(call, record, transfer) then
@@ -365,14 +366,14 @@ function M.record(call, site, id, opts, in_batch)
       local pause, context = next_attempt(call, failure)
       if not pause then
         explain_deadline(call, failure)
-        return nil, fail(call, failure, context), failure
+        return nil, fail(call, failure, context)
       end
       note_retry(call, failure, pause)
       call.avoid = call.endpoint
       local ending = call:sleep(pause)
       if ending then
         err = fail_ended(call, ending)
-        return nil, err, err
+        return nil, err
       end
     end
   end

@@ -19,19 +19,11 @@ local CONCURRENCY = 32
 local M = { prepare = {} }
 local prepare = M.prepare
 
-local function table_to_fill(value)
-  if type(value) == "table" then
-    return value
-  end
-  return nil, "table expected"
-end
-
 local on_record = { check = check.func }
 local concurrency = { check = check.whole(1), default = CONCURRENCY }
 
 -- The options of each method beside those that all have.
 local RULES = {
-  call = { response = { check = table_to_fill } },
   each_record = { concurrency = concurrency, ordered = { check = check.boolean } },
   get_records = { concurrency = concurrency, on_record = on_record },
 }
@@ -43,14 +35,6 @@ local function read(client, opts, rules)
     error(("site: %q is none of the client's sites"):format(given.site), 0)
   end
   return given, site
-end
-
--- Most calls come without options of their own.
-local function read_single(client, opts)
-  if opts == nil then
-    return client.defaults, client.sites[client.defaults.site]
-  end
-  return read(client, opts, RULES.call)
 end
 
 -- Counts a call that ended, and tells of it.
@@ -96,7 +80,7 @@ local function cancel_get_record(call)
 end
 
 function prepare.get_record(client, id, opts)
-  local given, site = read_single(client, opts)
+  local given, site = read(client, opts)
   return function(call)
     client.calls = client.calls + 1
     call.response = given.response
@@ -109,7 +93,7 @@ function prepare.locate(client, id, opts)
   if type(opts) == "table" and opts.site ~= nil then
     error("site: locate asks every site", 0)
   end
-  local given = read_single(client, opts)
+  local given = read(client, opts)
   local started
   return function(call)
     started = client.now()
@@ -125,25 +109,25 @@ function prepare.locate(client, id, opts)
   end
 end
 
--- A function that returns the next id; nil at the end; nil and an error that the caller's function raised. To a batch a
--- second value means something else: an iterator's are dropped.
-local function each(client, ids)
+local function is_array(ids)
   local metatable = getmetatable(ids)
-  if type(ids) == "function" or (type(metatable) == "table" and metatable.__call) then
-    return function()
-      local ok, id = hooks.call(client, "ids", ids)
-      if ok then
-        return id
-      end
-      return nil, id
-    end
-  elseif type(ids) ~= "table" then
-    error("ids: array or iterator expected, got " .. type(ids), 0)
+  return type(ids) == "table" and not (type(metatable) == "table" and metatable.__call)
+end
+
+-- A function that returns the next id; nil at the end; nil and an error that the caller's function raised.
+local function each(client, ids)
+  local next_id, expected = check.ids(ids)
+  if not next_id then
+    error("ids: " .. expected, 0)
+  elseif is_array(ids) then
+    return next_id
   end
-  local i = 0
   return function()
-    i = i + 1
-    return ids[i]
+    local ok, id = hooks.call(client, "ids", next_id)
+    if ok then
+      return id
+    end
+    return nil, id
   end
 end
 
@@ -162,11 +146,6 @@ local function unique(next_id)
     end
     return id, raised
   end
-end
-
-local function is_array(ids)
-  local metatable = getmetatable(ids)
-  return type(ids) == "table" and not (type(metatable) == "table" and metatable.__call)
 end
 
 local function record_batch(call, method, next_id, given, site)
@@ -262,7 +241,7 @@ local wait_rules = {
   on_change = { check = check.func },
   pace = { check = check.func },
 }
-RULES.wait = extended(wait_rules, RULES.call)
+RULES.wait = extended(wait_rules, { response = options.response_rule })
 RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
 RULES.wait_all = extended(RULES.wait_each, { on_record = on_record }) -- as a task
 

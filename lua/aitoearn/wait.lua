@@ -5,7 +5,7 @@ local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
 local hooks = require "aitoearn.hooks"
 local pace = require "aitoearn.pace"
-local records = require "aitoearn.record"
+local verdicts = require("aitoearn.record").verdicts
 local retry = require "aitoearn.retry"
 
 local M = {}
@@ -16,39 +16,37 @@ local FIRST_RETRY, LONGEST_RETRY = 2, 30
 -- The shortest time between two looks, whatever the caller's own pace says.
 local SHORTEST_PAUSE = 0.01
 
-local function is_text(value)
-  return type(value) == "string" and value ~= ""
+-- With the platform's reason, if there is one.
+local function with_reason(record, what)
+  local reason = errors.reason(record)
+  return reason and what .. ": " .. reason or what
 end
 
--- How a record ended, and why, in the platform's words.
 local function ended_as(record, more)
-  local data = record.errorData
-  local why = is_text(record.errorMsg) and record.errorMsg
-    or type(data) == "table" and is_text(data.message) and data.message
-  return ("it ended as %s%s%s"):format(records.status_name(record), more or "", why and ": " .. why:gsub("%c+", " ") or "")
+  return with_reason(record, ("it ended as %s%s"):format(verdicts.status_name(record), more or ""))
 end
 
 -- What each goal says of a record: true, it is reached; a string, why it cannot be any more; nil, not yet.
 ---@type table<string, fun(record: table): true|string|nil>
 M.goals = {
   settled = function(record)
-    return records.is_final(record) or records.needs_action(record) or nil
+    return verdicts.is_final(record) or verdicts.needs_action(record) or nil
   end,
   published = function(record)
-    if records.is_live(record) then
+    if verdicts.is_live(record) then
       return true
-    elseif records.is_final(record) then
+    elseif verdicts.is_final(record) then
       return ended_as(record)
     end
   end,
   link = function(record)
-    if records.has_link(record) then
+    if verdicts.has_link(record) then
       return true
     elseif record.linkStatus == "failed" then
-      return "the platform could not get its link" .. (is_text(record.linkError) and ": " .. record.linkError or "")
-    elseif records.is_final(record) then
+      return with_reason(record, "the platform could not get its link")
+    elseif verdicts.is_final(record) then
       -- A link can still arrive after PUBLISHED while the platform says that it is at work on it.
-      if not (records.is_live(record) and record.linkStatus == "pending") then
+      if not (verdicts.is_live(record) and record.linkStatus == "pending") then
         return ended_as(record, " without a link")
       end
     end
@@ -58,36 +56,6 @@ M.goals = {
 local IS_OUR_GOAL = {}
 for _, goal in pairs(M.goals) do
   IS_OUR_GOAL[goal] = true
-end
-
--- HTTP statuses from 400 to 499 that say nothing about the request.
-local PASSING_STATUS = { [408] = true, [421] = true, [425] = true, [429] = true }
-
--- How many answers 500 in a row mean that a malformed id causes them.
-local MALFORMED = 3
-
-local ENDS = { argument = true, cancelled = true, closed = true }
-
--- What ends a wait before its time. `in_a_row`: how many looks brought such a code.
-local function ends_wait(failure, seen_good, id, in_a_row)
-  local kind, http_status = failure.kind, failure.http_status
-  if ENDS[kind] then
-    return true
-  elseif kind == "tls" then
-    return not failure.handshake -- a certificate that does not verify
-  elseif kind == "connect" then
-    return http_status == 407 or http_status == 403 -- the proxy's
-  elseif kind == "api" and failure.code == core.code.PUBLISH_RECORD_NOT_FOUND then
-    return not seen_good or in_a_row >= 2
-  elseif kind == "api" and not retry.classify(failure, false) then
-    return true
-  elseif seen_good then
-    return false
-  end
-  return kind == "protocol" and failure.not_json == true
-    or kind == "http" and http_status >= 400 and http_status < 500 and not PASSING_STATUS[http_status]
-    or kind == "api" and failure.code == core.code.INTERNAL_SERVER_ERROR and in_a_row >= MALFORMED
-      and not (#id == 24 and id:find "^%x+$")
 end
 
 ---@class aitoearn.Watch
@@ -102,8 +70,8 @@ end
 ---@field private previous table? the good one before it
 ---@field private last_error aitoearn.Error?
 ---@field private failures integer in a row
----@field private code integer? the last look's
----@field private in_a_row integer how many looks brought that code
+---@field private code integer? the last look's code or HTTP status
+---@field private in_a_row integer how many looks brought that one
 ---@field private pacer aitoearn.Pacer?
 local Watch = {}
 Watch.__index = Watch
@@ -156,7 +124,7 @@ local function timed_out(self)
   return fail(self, {
     kind = "timeout",
     message = ("not reached within %g s%s"):format(self.opts.timeout,
-      self.record and ", last seen as " .. records.status_name(self.record) or ""),
+      self.record and ", last seen as " .. verdicts.status_name(self.record) or ""),
   }, { retryable = true, attempts = self.last_error and self.last_error.attempts })
 end
 
@@ -205,7 +173,7 @@ local function judge(self, record, now)
     return verdict
   end
   local seconds = self.pacer
-    and self.pacer:delay(record, now, records.published_at(record), records.updated_at(record))
+    and self.pacer:delay(record, now)
     or own_pace(self, record)
   return nil, until_next(self, seconds)
 end
@@ -252,7 +220,7 @@ local function after_record(self, record, transfer)
   end
   if self.client.observed then
     hooks.emit(self.client, { type = "poll", site = self.site.name, record_id = self.id, status = record.status,
-      look = self.looks, stalled = records.is_stalled(record, now), next_in = seconds })
+      look = self.looks, stalled = verdicts.is_stalled(record, now), next_in = seconds })
   end
   if self.opts.on_change and (not previous or is_changed(record, previous)) then
     hooks.run(self.client, "on_change", self.opts.on_change, record, previous, self.id)
@@ -266,10 +234,11 @@ local function after_record(self, record, transfer)
 end
 
 -- Passing failures never end a wait.
-local function after_error(self, err, failure)
-  self.in_a_row = err.code and err.code == self.code and self.in_a_row + 1 or 1
-  self.code = err.code
-  if ends_wait(failure, self.record ~= nil, self.id, self.in_a_row) then
+local function after_error(self, err)
+  local code = err.code or err.http_status
+  self.in_a_row = code and code == self.code and self.in_a_row + 1 or 1
+  self.code = code
+  if retry.ends_wait(err, self.record ~= nil, self.id, self.in_a_row) then
     err.record = self.record
     return nil, nil, err
   end
@@ -300,11 +269,11 @@ function Watch:look(ask)
     return nil, timed_out(self)
   end
   self.looks = self.looks + 1
-  local record, err, extra = ask(look_options(self))
+  local record, err, transfer = ask(look_options(self))
   if record then
-    return after_record(self, record, extra)
+    return after_record(self, record, transfer)
   end
-  return after_error(self, err, extra)
+  return after_error(self, err)
 end
 
 return M

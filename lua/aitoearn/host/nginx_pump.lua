@@ -109,7 +109,8 @@ local function wait_readable(self)
   if self.closed then
     return false
   end
-  local fd = self.engine:getfd(true) -- from now on no request waits for the pump's turn
+  local fd = self.engine:getfd()
+  self.engine:send_at_once() -- from now on no request waits for the pump's turn
   self.use_threads = self.use_threads and run_worker_thread and fd
     and run_worker_thread(THREAD_POOL, "aitoearn.core", "wait_fd", fd, WAIT_MS)
   return self.use_threads
