@@ -78,6 +78,7 @@ build = {
         "src/poller.c",
         "src/random.c",
         "src/record.c",
+        "src/sigpipe.c",
         "src/transfer.c",
         "src/url.c",
       },
