@@ -134,6 +134,18 @@ describe("a body", function()
     assert.is_table(decode(list('"' .. ("x"):rep(40) .. '"', 1001000)))
   end)
 
+  it("holds ten thousand long names at most: they can be made to collide", function()
+    local function names(count, length)
+      local parts = {}
+      for i = 1, count do parts[i] = ('"%s%06d":1'):format(("x"):rep(length - 6), i) end
+      return body('"linkMeta":{' .. table.concat(parts, ",") .. "}")
+    end
+    assert.is_table(decode(names(9800, 32)))
+    assert.is_table(decode(names(20000, 31)))
+    assert.equal("the answer holds too many values", (refused(names(10000, 40))))
+    assert.equal("the answer holds too many values", (refused((names(10000, 32):gsub(":1", " :1")))))
+  end)
+
   it("may nest 100 levels deep below data, and no deeper", function()
     local function nested(levels, open, close)
       return body('"linkMeta":{"a":' .. open:rep(levels - 2) .. "1" .. close:rep(levels - 2) .. "}")
