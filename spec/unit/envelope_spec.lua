@@ -252,7 +252,7 @@ describe("lua-cjson", function()
       end
       local comma = function() assert(os.setlocale "de_DE.UTF-8", "no such locale") end
       %s
-    ]]):format(program), "LOCPATH=" .. locales))
+    ]]):format(program), "ASAN_OPTIONS=detect_leaks=0 LOCPATH=" .. locales)) -- setlocale leaks
   end
 
   it("reads numbers after the program has set a locale with a decimal comma", function()
@@ -268,7 +268,10 @@ describe("lua-cjson", function()
     ]])
   end)
 
-  it("does not end the process where there is no memory", function()
+  -- AddressSanitizer itself needs terabytes of addresses.
+  local it_without_asan = os.getenv "ASAN_OPTIONS" and function() end or it
+
+  it_without_asan("does not end the process where there is no memory", function()
     local output = helper.script([[
       local core = require "aitoearn.core"
       local long = '{"code":0,"message":"' .. ("x"):rep(5000000) .. '"}'
