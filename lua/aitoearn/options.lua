@@ -284,6 +284,8 @@ local function read_urls(path, value, allow_http)
 end
 
 --- What `sites.new` makes a site of.
+---@param name string
+---@param path string what the names of its options begin with
 ---@param values table the options of the client
 ---@param given table `server`, `api_key`, `headers`, `cert_file`, `key_file` of this site
 local function site_spec(name, path, values, given)
