@@ -1,6 +1,7 @@
 /* core.c: the entry point of the C part. Each part registers itself; what it offers is told there. */
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include "compat.h"
 #include "constants.h"
@@ -27,6 +28,13 @@ static void pin_module(void) {
 #endif
 }
 
+/** @function getpid
+ * @treturn integer this process's id: a connection that a fork left here is its parent's */
+static int l_getpid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 int luaopen_aitoearn_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
   luaL_checkversion(L);
@@ -40,6 +48,8 @@ int luaopen_aitoearn_core(lua_State *L) {
   url_open(L);
   envelope_open(L);
   engine_open(L, lua_gettop(L));
+  lua_pushcfunction(L, l_getpid);
+  lua_setfield(L, -2, "getpid");
   lua_pushnil(L); /* was only passed from part to part */
   lua_setfield(L, -2, "cjson_decode");
   return 1;

@@ -90,7 +90,7 @@ function client.new(config, version)
     accept_language = config.accept_language,
   }
   local host = make_host(config.host, engine)
-  return setmetatable({
+  local self = setmetatable({
     engine = engine,
     host = host,
     report = host.report or report_on_stderr,
@@ -108,6 +108,10 @@ function client.new(config, version)
     retries = 0,
     running = 0,
   }, Client)
+  if config.share then
+    require("aitoearn.share").join(self, config.share)
+  end
+  return self
 end
 
 --- Tells the hook; a hook that fails breaks nothing.

@@ -53,11 +53,11 @@ local function wait_for_hold(call)
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
     end
-    local ending = call:sleep(left)
+    local ending = call:sleep(site.nap and math.min(left, site.nap) or left)
     if ending then
       return fail_ended(call, ending)
     end
-    left, held = site:held(client.now())
+    left, held = (site.look or site.held)(site, client.now())
   end
 end
 
@@ -65,23 +65,27 @@ end
 -- @treturn aitoearn.Error|nil why it cannot be in time
 local function wait_for_turn(call)
   local client, site = call.client, call.site
+  local again, taken
   repeat
     local err = wait_for_hold(call)
     if err then
       return err
     end
-    local seconds, turn = site:turn(client.now(), call.give_up_at)
+    local seconds, turn
+    seconds, turn, again = site:turn(client.now(), call.give_up_at, taken)
     if not seconds then
       return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
         { retryable = true })
     end
     call.turn = turn -- given back where the call is cancelled before
-    local ending = seconds > 0 and call:sleep(seconds)
-    call.turn = nil
+    local ending = call:ended() or seconds > 0 and call:sleep(seconds)
     if ending then
+      site:return_turn(call.turn)
+      call.turn = nil
       return fail_ended(call, ending)
     end
-  until not site:held(client.now()) -- a hold that began before its turn came
+    call.turn, taken = nil, again and turn
+  until not (again or site:held(client.now())) -- a hold that began before its turn came
 end
 
 --- Gives the probe back of an attempt that told nothing.

@@ -103,6 +103,11 @@ local RULES = {
   accept_language = { check = check.header_text },
   allow_http = { check = check.boolean, default = false },
   max_rate = { check = check.positive },
+  share = {
+    check = function(value)
+      return require("aitoearn.share").check(value)
+    end,
+  },
   on_event = { check = check.func },
   host = { check = check.host },
 }

@@ -238,4 +238,6 @@ function Site:health(now)
   return rows
 end
 
+M.Site = Site -- for aitoearn.share, which puts a store behind it
+
 return M
