@@ -48,16 +48,16 @@ end
 -- @treturn aitoearn.Error|nil why that cannot be in time
 local function wait_for_hold(call)
   local client, site, limit = call.client, call.site, call.give_up_at
-  local left, held = site:held(client.now())
+  local left, held = site:look(client.now())
   while left do
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
     end
-    local ending = call:sleep(site.nap and math.min(left, site.nap) or left)
+    local ending = call:sleep(math.min(left, site.nap))
     if ending then
       return fail_ended(call, ending)
     end
-    left, held = (site.look or site.held)(site, client.now())
+    left, held = site:look(client.now())
   end
 end
 

@@ -19,7 +19,7 @@ end
 function outage.admit(batch, child, site, id, opts)
   while not child:ended() do
     local down, now = batch.outage, batch.client.now()
-    local left = site:held(now)
+    local left = site:look(now)
     local limit = patience(down, opts)
     if not left and not down then
       return nil
@@ -31,7 +31,7 @@ function outage.admit(batch, child, site, id, opts)
       down.probe_delay = math.min(LONGEST_PROBE, down.probe_delay * 2)
       return nil
     end
-    child:sleep(math.min(left or down.probe_delay, math.max(limit - now, 0)))
+    child:sleep(math.min(left or down.probe_delay, site.nap, math.max(limit - now, 0)))
     if left and batch.client.now() >= limit then
       return nil -- fetch.record says what is to be said of a hold
     end

@@ -263,6 +263,8 @@ describe("a shared site", function()
       store.delay = 0.5
       turn(site)
       assert.truthy(site:held(clock.time))
+      assert.equal(0, #events)
+      site:look(clock.time + 1)
       assert.truthy(events[1].message:find("took 0.500 s", 1, true))
       store:count "acquire"
       site:release_hold()
@@ -275,6 +277,20 @@ describe("a shared site", function()
       turn(site)
       assert.equal(1, store:count "acquire")
       assert.equal(1, #events)
+    end)
+
+    it("takes one late answer among others for the program's own fault", function()
+      local site = join()
+      for _ = 1, 3 do
+        store.delay = 0.5
+        turn(site)
+        store.delay = 0
+        pass(1)
+        turn(site)
+        pass(1)
+      end
+      assert.equal(6, store:count "acquire")
+      assert.equal(0, #events)
     end)
 
     it("says nothing where the store cannot be asked here", function()

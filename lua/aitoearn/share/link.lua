@@ -3,13 +3,15 @@
 
 local M = {}
 
--- A store that takes longer than this is slow; for how long it is left alone then, or when it failed. In seconds.
+-- A store that takes longer than this is slow; for how long it is left alone then, or when it failed. In seconds. A late
+-- answer may be the program's own fault, which was busy elsewhere: two in a row are the store's.
 local SLOW, REST_SLOW, REST_FAILED = 0.1, 5, 1
 
 ---@class aitoearn.ShareLink
 ---@field client aitoearn.Client
 ---@field store aitoearn.Store
 ---@field private rests_until number? the store is left alone before that time
+---@field private late_at number? when the last answer came, where it was late
 ---@field private is_reported boolean? whether `on_event` knows that it fails
 local Link = {}
 Link.__index = Link
@@ -50,13 +52,16 @@ function Link:call(method, ...)
   if not ok then
     value, problem = nil, value
   end
-  local elapsed = client.now() - started
-  if elapsed > SLOW then
-    rest(self, REST_SLOW, ("the store took %.3f s"):format(elapsed))
+  local now = client.now()
+  local is_late = now - started > SLOW
+  if is_late and value and not (self.late_at and started >= self.late_at) then
+    self.late_at = self.late_at or now
+  elseif is_late then
+    rest(self, REST_SLOW, ("the store took %.3f s: %s"):format(now - started, tostring(value and "too long" or problem)))
   elseif not value and problem ~= false then
     rest(self, REST_FAILED, "the store failed: " .. tostring(problem))
   elseif value then
-    self.rests_until, self.is_reported = nil, nil
+    self.rests_until, self.is_reported, self.late_at = nil, nil, nil
   end
   return value or nil
 end

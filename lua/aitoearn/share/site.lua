@@ -14,7 +14,9 @@ local M = { AHEAD = 1 }
 local FRESH = 0.01
 -- While all turns of the second ahead are taken, a client asks again after so many seconds.
 local BACKLOG_FIRST, BACKLOG_LAST = 0.25, 0.75
--- Between two who wait for that: they ask in the order in which they were refused.
+-- Questions under way at a time, and seconds until a caller above that tries again: a store that many ask at once looks slow.
+local MOST_ASKING, ASK_SOON = 4, 0.02
+-- Between two who wait for either: they ask in the order in which they were refused.
 local BEHIND = 1e-5
 -- Two clients' ideas of the same time differ by less, in seconds.
 local SAME = 0.1
@@ -46,6 +48,7 @@ local Site = sites.Site
 ---@field private full_until number? all turns of the second ahead are taken
 ---@field private next_known number? when the first turn after those comes
 ---@field private refused integer callers that wait for that
+---@field private asking integer questions under way
 local Shared = setmetatable({ nap = NAP }, { __index = Site })
 Shared.__index = Shared
 Shared.__tostring = Site.__tostring
@@ -60,7 +63,8 @@ function M.share(site, link)
     urls[i] = endpoint.url
   end
   site.client, site.link, site.key = link.client, link, table.concat(urls, " ")
-  site.learned_at, site.reported_at, site.unsettled, site.refused = -math.huge, -math.huge, 0, 0
+  site.learned_at, site.reported_at, site.unsettled = -math.huge, -math.huge, 0
+  site.refused, site.asking = 0, 0
   return setmetatable(site, Shared)
 end
 
@@ -155,8 +159,9 @@ local function ask(self, interval, probe)
     return nil
   end
   local asked_at = self.client.now()
-  self.open_until = nil
+  self.open_until, self.asking = nil, self.asking + 1
   local answer = self.link:call("acquire", self.key, interval, probe)
+  self.asking = self.asking - 1
   if answer then
     learn(self, answer, asked_at, self.client.now())
   end
@@ -196,8 +201,12 @@ end
 ---@return boolean? again whether to call this once more after the sleep, with `turn`
 function Shared:turn(now, latest, taken)
   local interval = not taken and self.interval or nil
-  if interval and self.full_until and now < self.full_until and not self.link:is_down() then
+  if self:is_open() then
+    return 0
+  elseif interval and self.full_until and now < self.full_until and not self.link:is_down() then
     return wait_in_line(self, now, latest)
+  elseif self.asking >= MOST_ASKING then
+    return ASK_SOON, taken, true
   end
   local answer = ask(self, interval)
   if not answer then
