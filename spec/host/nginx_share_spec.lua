@@ -138,9 +138,8 @@ describe("nginx workers with share", function()
     socket.sleep(1)
     for i = 1, 4 do shell.run("kill -s KILL " .. n:workers()[i]) end
     socket.sleep(3)
-    local last, count = nil, 0
-    local requests = p:requests()
-    last = requests[#requests].at
+    local requests, count = p:requests(), 0
+    local last = requests[#requests].at
     for _, request in ipairs(requests) do
       if request.at > last - 2 then count = count + 1 end
     end
