@@ -95,6 +95,9 @@ function M.new(config, version)
     closed = false,
   }, Client)
   guard_keys(client, config)
+  if config.share then
+    require("aitoearn.share").join(client, config.share)
+  end
   return client
 end
 

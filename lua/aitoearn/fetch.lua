@@ -92,16 +92,16 @@ end
 -- Waits for the end of the site's hold; returns an error where that cannot be in time.
 local function wait_for_hold(call)
   local client, site, limit = call.client, call.site, call.give_up_at
-  local left, held = site:held(client.now())
+  local left, held = site:look(client.now())
   while left do
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
     end
-    local ending = M.sleep_held(call, site, left)
+    local ending = M.sleep_held(call, site, math.min(left, site.nap))
     if ending then
       return fail_ended(call, ending)
     end
-    left, held = site:held(client.now())
+    left, held = site:look(client.now())
   end
 end
 
@@ -109,23 +109,27 @@ end
 -- error where that cannot be in time.
 local function wait_for_slot(call)
   local client, site = call.client, call.site
+  local again, taken
   repeat
     local err = wait_for_hold(call)
     if err then
       return err
     end
-    local seconds, slot = site:turn(client.now(), call.give_up_at)
+    local seconds, slot
+    seconds, slot, again = site:turn(client.now(), call.give_up_at, taken)
     if not seconds then
       return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
         { retryable = true })
     end
     call.slot = slot
-    local ending = seconds > 0 and call:sleep(seconds)
-    call.slot = nil
+    local ending = call:ended() or seconds > 0 and call:sleep(seconds)
     if ending then
+      site:return_turn(call.slot) -- unless the cancel has given it back
+      call.slot = nil
       return fail_ended(call, ending)
     end
-  until not site:held(client.now()) -- a hold that began before its slot came
+    call.slot, taken = nil, again and slot
+  until not (again or site:held(client.now())) -- a hold that began before its slot came
 end
 
 -- Releases the probe of an inconclusive attempt.

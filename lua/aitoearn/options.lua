@@ -124,7 +124,11 @@ local RULES = {
   accept_language = { check = check.header_text },
   allow_http = { check = check.boolean, default = false },
   max_rate = { check = check.positive },
-  share = { check = check.share },
+  share = {
+    check = function(value)
+      return require("aitoearn.share").check(value)
+    end,
+  },
   log = { check = check.log },
   on_event = { check = check.func },
   host = { check = check.host },
