@@ -7,6 +7,7 @@
 #include "datetime.h"
 #include "engine.h"
 #include "envelope.h"
+#include "terminal.h"
 #include "url.h"
 
 #if defined(__GNUC__)
@@ -38,6 +39,9 @@ int luaopen_aitoearn_core(lua_State *L) {
   constants_open(L);
   datetime_open(L);
   url_open(L);
+  terminal_open(L);
+  lua_pushstring(L, curl_version());
+  lua_setfield(L, -2, "curl_version");
   envelope_open(L);
   engine_open(L, lua_gettop(L));
   lua_pushnil(L); /* was only passed from part to part */
