@@ -79,11 +79,20 @@ static int l_read_available(lua_State *L) {
   return 2;
 }
 
+/** Whether nobody is left to read what a descriptor's pipe is given.
+ * @function is_hung_up
+ * @tparam integer fd
+ * @treturn boolean */
+static int l_is_hung_up(lua_State *L) {
+  struct pollfd asked = {(int)luaL_checkinteger(L, 1), 0, 0};
+  lua_pushboolean(L, poll(&asked, 1, 0) == 1 && (asked.revents & (POLLERR | POLLHUP)) != 0);
+  return 1;
+}
+
 void terminal_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"is_terminal", l_is_terminal},
-                                       {"terminal_size", l_terminal_size},
-                                       {"file_status", l_file_status},
-                                       {"read_available", l_read_available},
-                                       {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"is_terminal", l_is_terminal}, {"terminal_size", l_terminal_size},
+      {"file_status", l_file_status}, {"read_available", l_read_available},
+      {"is_hung_up", l_is_hung_up},   {NULL, NULL}};
   luaL_setfuncs(L, functions, 0);
 }

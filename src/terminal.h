@@ -7,8 +7,8 @@
 
 HIDDEN_BEGIN
 
-/* Adds is_terminal, terminal_size, file_status and read_available to the module table on top of the
- * stack. */
+/* Adds is_terminal, terminal_size, file_status, read_available and is_hung_up to the module table on
+ * top of the stack. */
 void terminal_open(lua_State *L);
 
 HIDDEN_END
