@@ -162,10 +162,11 @@ function Output:write(line)
   end
 end
 
-local function row_for_pipe(values, fields)
+local function row_for_pipe(self, values, fields)
   local parts = {}
   for i, field in ipairs(fields) do
-    parts[i] = shown(values, field, false)
+    local part = shown(values, field, false)
+    parts[i] = field == "status" and self:paint(M.colour_of(values), part) or part
   end
   return table.concat(parts, "\t") .. "\n"
 end
@@ -239,7 +240,7 @@ function Output:row(values, fields, fields_on_terminal)
   if self.is_terminal then
     return self:write(row_for_terminal(self, values, self.fields or fields_on_terminal or fields))
   end
-  self:write(row_for_pipe(values, self.fields or fields))
+  self:write(row_for_pipe(self, values, self.fields or fields))
 end
 
 --- Writes a record as one line.

@@ -122,6 +122,9 @@ end
 
 --- The end of one id.
 function Waiting:finish(id, record, err)
+  if err and err.kind == "closed" then -- the command ends
+    return
+  end
   self.done = self.done + 1
   local line = self.lines and self.lines[id]
   if line then
