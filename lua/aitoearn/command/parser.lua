@@ -120,7 +120,7 @@ M.commands = {
   {
     name = "retry", usage = "ID…", module = "actions", arguments = { MANY }, options = {},
     summary = t "publish again what failed",
-    example = "aitoearn list --status -1 --fields id | xargs aitoearn retry",
+    example = "aitoearn retry 6877a1b2c3d4e5f601234567 6877a1b2c3d4e5f601234568",
   },
   {
     name = "cancel", usage = "ID…", module = "actions", arguments = { MANY }, options = { YES },

@@ -11,6 +11,7 @@ local times = require "aitoearn.command.times"
 local M = {}
 
 local TICK = 0.1
+local STATE_COLUMNS = 12
 
 ---@class aitoearn.command.Waiting
 ---@field app aitoearn.command.App
@@ -64,11 +65,14 @@ local function describe(self, line, columns)
   more[#more + 1] = (record.workLink or "") ~= "" and record.workLink or record.title
   local left = line.mark and "" or line.trouble or (line.next_at and line.next_at > core.time()
     and t("next look in %s", times.short(line.next_at - core.time())) or t "looking")
-  local shown = text.pad(word, 12) .. "  " .. text.clean(table.concat(more, "  "))
-  shown = text.cut(shown, math.max(columns - text.width(left) - 2, 12))
-  local rest = shown:sub(#word + 1)
+  if text.width(left) + STATE_COLUMNS + 2 > columns then -- a narrow terminal: the state says more
+    left = ""
+  end
+  local shown = text.pad(word, STATE_COLUMNS) .. "  " .. text.clean(table.concat(more, "  "))
+  shown = text.cut(shown, columns - (left ~= "" and text.width(left) + 2 or 0))
+  local rest = shown:find(word, 1, true) and shown:sub(#word + 1) or ""
   local gap = math.max(columns - text.width(shown) - text.width(left), 1)
-  return output:paint(Output.colour_of(record), shown:sub(1, #word), true) .. rest
+  return output:paint(Output.colour_of(record), shown:sub(1, #shown - #rest), true) .. rest
     .. (left ~= "" and (" "):rep(gap) .. output:paint("dim", left, true) or "")
 end
 
