@@ -161,13 +161,11 @@ local function copy(options, without)
 end
 
 -- A server that an option or the environment names.
-local function for_server(file, server, key)
-  local options = copy(file, OF_ONE_SERVER)
-  for _, name in ipairs(OF_ONE_SERVER) do
-    options[name] = (own_site(file, server) or {})[name]
+local function for_server(file, server)
+  local options, own = copy(file, OF_ONE_SERVER), own_site(file, server) or {}
+  for _, name in ipairs { "api_key", "headers", "cert_file", "key_file" } do
+    options[name] = own[name]
   end
-  options.sites, options.site = nil, nil
-  options.server, options.api_key = server, key or options.api_key
   return options
 end
 
@@ -187,8 +185,8 @@ local function for_sites(file, site, key_file)
   return options
 end
 
-local function check_keys(options, path)
-  if not options.sites and options.api_key == nil then
+local function check_keys(options, key, path)
+  if not options.sites and options.api_key == nil and not key then
     stop.now(status.KEY, path
       and t("no key for this server: set AITOEARN_API_KEY or give --key-file (a key of %s goes to its own server alone)", path)
       or t "no key: set AITOEARN_API_KEY, give --key-file, or put api_key into the configuration")
@@ -212,7 +210,7 @@ end
 function M.options(args)
   local file, path = M.read_file()
   local key_file = args.key_file and read_key_file(args.key_file)
-  local key = key_file or environment "AITOEARN_API_KEY"
+  local key = environment "AITOEARN_API_KEY"
   local server = args.server or (not args.site and environment "AITOEARN_SERVER")
   if args.server and args.site then
     stop.now(status.USAGE, t "--server and --site exclude each other")
@@ -222,15 +220,18 @@ function M.options(args)
   local options
   local sources = { file = path, server = args.server and "--server" or server and "AITOEARN_SERVER" or path or t "default" }
   if server then
-    options = for_server(file or {}, server, key)
+    options = for_server(file or {}, server)
+    options.server = args.server -- the environment's is left to the library, which names the variable
   elseif file and type(file.sites) == "table" then
-    options, key = for_sites(file, args.site, key_file), key_file
+    options, key = for_sites(file, args.site, key_file), nil
   else
     options = copy(file or {})
-    options.api_key = key or options.api_key
+  end
+  if not options.sites then
+    options.api_key = key_file or not key and options.api_key or nil
   end
   sources.key = key_file and "--key-file" or key and "AITOEARN_API_KEY" or path
-  check_keys(options, path)
+  check_keys(options, key, path)
   options.accept_language = options.accept_language or t.accept_language
   options.deadline = args.deadline or options.deadline
   if args.timeout and not args.run.waits then

@@ -128,7 +128,7 @@ local function advice_for(err, url)
   elseif status.of(err) == status.KEY then
     return t "make a new key in the settings of this site; a key of aitoearn.cn does not work on aitoearn.ai"
   end
-  return err.hint and t(err.hint) or t "try again later"
+  return err.hint or t "try again later"
 end
 
 local function certificates(options)

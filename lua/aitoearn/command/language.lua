@@ -22,18 +22,6 @@ local CHINESE = {
   argument = "参数错误", dns = "域名解析失败", connect = "连接失败", tls = "TLS 失败", timeout = "超时", transport = "连接中断",
   http = "HTTP 错误", api = "平台错误", protocol = "响应无效", goal = "无法达到目标", cancelled = "已取消", closed = "已关闭",
   ["HTTP %s"] = "HTTP %s", ["record %s"] = "记录 %s", ["request %s"] = "请求 %s", ["%s attempts"] = "共 %s 次",
-  -- hints
-  ["the key may be wrong, or belong to the other site: a key of aitoearn.cn does not work on aitoearn.ai"] =
-    "密钥可能有误，或属于另一个站点：aitoearn.cn 的密钥不能用于 aitoearn.ai",
-  ["is this base URL the API? it answered a web page"] = "这个地址是 API 吗？它返回了一个网页",
-  ["is this base URL the API? it does not know the path /api/v2/channels/publish/records"] =
-    "这个地址是 API 吗？它没有路径 /api/v2/channels/publish/records",
-  ["a record lives on one site only: aitoearn locate asks each of the configuration"] =
-    "一条记录只存在于一个站点：aitoearn locate 会逐个查询配置中的站点",
-  ["a malformed record id can cause this for ever"] = "格式错误的记录编号会一直导致此错误",
-  ["redirects are not followed: use the address it points to as the base URL"] = "不跟随重定向：请直接使用它指向的地址",
-  ["a server with a certificate of its own needs AITOEARN_CA_FILE, or ca_file in the configuration"] =
-    "使用自签证书的服务器需要 AITOEARN_CA_FILE，或配置中的 ca_file",
   ["it may have happened: aitoearn flow %s; where that finds nothing, publish again with --flow-id %s"] =
     "可能已经生效：请查看 aitoearn flow %s；若查不到，请用 --flow-id %s 重新发布",
   ["it may have happened: aitoearn get %s"] = "可能已经生效：请查看 aitoearn get %s",

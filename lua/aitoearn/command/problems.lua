@@ -8,7 +8,9 @@ local M = {}
 -- What a hint calls by the library's names, by those of the command.
 local NAMES = {
   { "client:locate asks each that the client knows", "aitoearn locate asks each of the configuration" },
-  { "needs the option ca_file", "needs AITOEARN_CA_FILE, or ca_file in the configuration" },
+  { "client:locate 会逐个询问客户端已配置的站点", "aitoearn locate 会逐个询问配置中的站点" },
+  { "the option ca_file", "AITOEARN_CA_FILE, or ca_file in the configuration" },
+  { "选项 ca_file", "AITOEARN_CA_FILE，或配置中的 ca_file" },
 }
 
 -- The order of an error's fields in JSON.
@@ -17,6 +19,7 @@ local FIELDS = {
   "may_have_happened", "flowId", "hint",
 }
 
+-- The library writes its hints in the language that it asks the platform for.
 local function hint_of(err)
   local hint = err.hint
   for _, name in ipairs(hint and NAMES or {}) do
@@ -25,7 +28,7 @@ local function hint_of(err)
       hint = hint:sub(1, first - 1) .. name[2] .. hint:sub(last + 1)
     end
   end
-  return hint and t(hint)
+  return hint
 end
 
 --- How to find out what became of a write whose outcome is unknown.
