@@ -132,8 +132,8 @@ local is_chinese = locale():find "^zh" ~= nil
 
 return setmetatable({
   is_chinese = is_chinese,
-  --- What the platform is asked for its own messages in; nil: its default.
-  accept_language = is_chinese and "zh-CN" or nil,
+  --- What the platform is asked for its own messages in.
+  accept_language = is_chinese and "zh-CN" or "en-US",
   --- The table, for the specs that hold the code against it.
   chinese = CHINESE,
 }, {

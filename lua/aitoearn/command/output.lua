@@ -137,7 +137,7 @@ local function shown(values, field, is_terminal)
   elseif field == "status" then
     return M.status_word(values, is_terminal)
   elseif type(value) == "table" then
-    return text.clean(json.encode(value))
+    return text.clean(json.encode(value, field))
   elseif is_terminal and TIMES[field] and type(value) == "string" then
     return times.to_local(value, true)
   elseif type(value) == "number" then
@@ -226,7 +226,7 @@ local function object(values, fields)
   for _, field in ipairs(fields) do
     local value = look_up(values, field)
     if value ~= nil then
-      parts[#parts + 1] = ("%s:%s"):format(json.encode(field), json.encode(value))
+      parts[#parts + 1] = ("%s:%s"):format(json.encode(field), json.encode(value, field))
     end
   end
   return ("{%s}\n"):format(table.concat(parts, ","))
