@@ -1,5 +1,8 @@
 local release = "0.1.0" -- must be that of lua/aitoearn/init.lua; `make lint` looks
 
+-- Where this is published. Once it is, homepage, issues and maintainer follow from this line.
+local home = nil -- "https://example.org/aitoearn-lua"
+
 rockspec_format = "3.0"
 package = "aitoearn"
 version = release .. "-1"
@@ -16,6 +19,9 @@ description = {
     Reads what became of a post: published, waiting, failed, and why. Blocks in a script, yields in
     nginx, Neovim, cqueues, copas and frame loops; retries, fails over and waits as the platform asks.]],
   license = "MIT",
+  homepage = home,
+  issues_url = home and home .. "/issues",
+  maintainer = home and "see " .. home,
   labels = { "http", "api", "client", "async", "nginx" },
 }
 
@@ -31,56 +37,19 @@ external_dependencies = {
   CURL = { library = "curl" },
 }
 
--- `make lint` holds this list against src/*.c and lua/**.
+-- The Makefile knows the files, and builds with the same hardening as everywhere, into build/.
 build = {
-  type = "builtin",
-  modules = {
-    ["aitoearn"] = "lua/aitoearn/init.lua",
-    ["aitoearn.base_url"] = "lua/aitoearn/base_url.lua",
-    ["aitoearn.batch"] = "lua/aitoearn/batch.lua",
-    ["aitoearn.calls"] = "lua/aitoearn/calls.lua",
-    ["aitoearn.check"] = "lua/aitoearn/check.lua",
-    ["aitoearn.client"] = "lua/aitoearn/client.lua",
-    ["aitoearn.error"] = "lua/aitoearn/error.lua",
-    ["aitoearn.fetch"] = "lua/aitoearn/fetch.lua",
-    ["aitoearn.heap"] = "lua/aitoearn/heap.lua",
-    ["aitoearn.host.blocking"] = "lua/aitoearn/host/blocking.lua",
-    ["aitoearn.host.copas"] = "lua/aitoearn/host/copas.lua",
-    ["aitoearn.host.cqueues"] = "lua/aitoearn/host/cqueues.lua",
-    ["aitoearn.host.loop"] = "lua/aitoearn/host/loop.lua",
-    ["aitoearn.host.luv"] = "lua/aitoearn/host/luv.lua",
-    ["aitoearn.host.nginx"] = "lua/aitoearn/host/nginx.lua",
-    ["aitoearn.host.nginx_pump"] = "lua/aitoearn/host/nginx_pump.lua",
-    ["aitoearn.locate"] = "lua/aitoearn/locate.lua",
-    ["aitoearn.options"] = "lua/aitoearn/options.lua",
-    ["aitoearn.outage"] = "lua/aitoearn/outage.lua",
-    ["aitoearn.pace"] = "lua/aitoearn/pace.lua",
-    ["aitoearn.record"] = "lua/aitoearn/record.lua",
-    ["aitoearn.retry"] = "lua/aitoearn/retry.lua",
-    ["aitoearn.scheduler"] = "lua/aitoearn/scheduler.lua",
-    ["aitoearn.site"] = "lua/aitoearn/site.lua",
-    ["aitoearn.task"] = "lua/aitoearn/task.lua",
-    ["aitoearn.types"] = "lua/aitoearn/types.lua",
-    ["aitoearn.wait"] = "lua/aitoearn/wait.lua",
-    ["aitoearn.core"] = {
-      sources = {
-        "src/constants.c",
-        "src/core.c",
-        "src/datetime.c",
-        "src/deadlines.c",
-        "src/engine.c",
-        "src/envelope.c",
-        "src/fail.c",
-        "src/random.c",
-        "src/record.c",
-        "src/transfer.c",
-        "src/url.c",
-        "src/watch.c",
-      },
-      defines = { "_GNU_SOURCE" },
-      libraries = { "curl" },
-      incdirs = { "$(CURL_INCDIR)" },
-      libdirs = { "$(CURL_LIBDIR)" },
-    },
+  type = "make",
+  variables = {
+    LUA = "$(LUA)",
+    CFLAGS = "$(CFLAGS)",
+    LUA_CFLAGS = "-I$(LUA_INCDIR)",
+    CURL_CFLAGS = "-I$(CURL_INCDIR)",
+    CURL_LIBS = "-L$(CURL_LIBDIR) -lcurl",
+  },
+  install_variables = {
+    LUADIR = "$(LUADIR)",
+    LIBDIR = "$(LIBDIR)",
+    BINDIR = "$(BINDIR)",
   },
 }

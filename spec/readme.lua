@@ -1,4 +1,4 @@
---- Tables in the README that programs make: what stands between two marks gives way to a new text.
+--- Tables in a README that programs make: what is between two marks is replaced by a new text.
 -- @module spec.readme
 local shell = require "spec.platform.shell"
 

@@ -1,4 +1,5 @@
 --- Opens Neovim with the plugin against the local platform: `run.lua`; `run.lua FILE.png` photographs it under Xvfb.
+-- Without a terminal it runs for a few seconds and prints what its windows show.
 --
 -- Debian: neovim; for the picture xvfb xauth xterm imagemagick fonts-dejavu-core as well.
 local platform = require "spec.platform"
@@ -25,7 +26,11 @@ if picture then
   local terminal = "xterm -fa 'DejaVu Sans Mono' -fs 12 -geometry 96x26+0+0 -bw 0 -b 8 -bg '#10141c' -e " .. nvim
   local steps = ("%s & sleep 5; import -window root -trim %s; kill $!"):format(terminal, shell.quote(picture))
   print(assert(shell.run(("%s xvfb-run -a -s '-screen 0 1280x720x24' sh -c %s"):format(variables(), shell.quote(steps)))))
-else
+elseif shell.run "test -t 0" then
   os.execute(variables() .. " " .. nvim)
+else
+  local show = "lua vim.wait(5000) for i, window in ipairs(vim.api.nvim_list_wins()) do io.write(i > 1 and table.concat("
+    .. "vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, -1, true), '\\n') .. '\\n\\n' or '') end"
+  os.execute(("%s %s --headless -c %s -c 'qall!'"):format(variables(), nvim, shell.quote(show)))
 end
 p:stop()

@@ -1,5 +1,6 @@
 --- Runs the example in the foreground: `make example-nginx`, or `lua examples/nginx/run.lua [PORT]`.
 -- With AITOEARN_API_KEY set it asks the real service (AITOEARN_SERVER: cn, intl or a base URL), else the local platform.
+local process = require "spec.platform.process"
 local shell = require "spec.platform.shell"
 
 local PATH = 'PATH="$PATH:/usr/sbin:/sbin" '
@@ -53,8 +54,8 @@ end
 print(("  curl '%s/health'"):format(base))
 io.stdout:flush()
 
-os.execute(("env -u LUA_PATH -u LUA_CPATH %s %s nginx -p %s -e stderr -c nginx.conf -g %s"):format(PATH, variables,
-  shell.quote(dir), shell.quote("daemon off; " .. load_modules())))
+os.execute(("env -u LUA_PATH -u LUA_CPATH %s %s nginx -p %s %s -c nginx.conf -g %s"):format(PATH, variables,
+  shell.quote(dir), process.early_log "stderr", shell.quote("daemon off; " .. load_modules())))
 if platform then
   platform:stop()
 end

@@ -13,15 +13,15 @@ local wait = require "aitoearn.wait"
 
 local CONCURRENCY = 32
 
--- `prepare.NAME(client, level, ...)` checks the arguments, blaming the caller `level` up, and returns a function that
--- makes the call: `run(call)`.
+-- `prepare.NAME(client, ...)` checks the arguments, raising plain text, and returns a function that makes the call:
+-- `run(call)`.
 local calls = { prepare = {} }
 local prepare = calls.prepare
 
-local function site_of(self, name, level)
+local function site_of(self, name)
   local site = self.sites[name]
   if not site then
-    error(("site: %q is none of the client's sites"):format(name), level + 1)
+    error(("site: %q is none of the client's sites"):format(name), 0)
   end
   return site
 end
@@ -35,9 +35,9 @@ local function done(self, method, started, record_id, record, err)
   return record, err
 end
 
-function prepare.get_record(self, level, id, opts)
-  local given = options.read_call(opts, self.defaults, nil, level + 1)
-  local site = site_of(self, given.site, level + 1)
+function prepare.get_record(self, id, opts)
+  local given = options.read_call(opts, self.defaults, nil)
+  local site = site_of(self, given.site)
   return function(call)
     local started = self.on_event and self.now()
     self.calls = self.calls + 1
@@ -49,11 +49,11 @@ function prepare.get_record(self, level, id, opts)
   end
 end
 
-function prepare.locate(self, level, id, opts)
+function prepare.locate(self, id, opts)
   if type(opts) == "table" and opts.site ~= nil then
-    error("site: locate asks every site", level + 1)
+    error("site: locate asks every site", 0)
   end
-  local given = options.read_call(opts, self.defaults, nil, level + 1)
+  local given = options.read_call(opts, self.defaults, nil)
   return function(call)
     local started = self.on_event and self.now()
     self.calls = self.calls + 1
@@ -63,20 +63,10 @@ function prepare.locate(self, level, id, opts)
   end
 end
 
---- A function that returns one id after another, and nothing else: a batch takes a second value for seconds.
-local function each(ids, level)
-  if type(ids) == "function" then
-    return function()
-      return (ids())
-    end
-  elseif type(ids) ~= "table" then
-    error("ids: array or iterator expected, got " .. type(ids), level + 1)
-  end
-  local i = 0
-  return function()
-    i = i + 1
-    return ids[i]
-  end
+--- The ids one after another.
+local function each(ids)
+  local next_id, expected = check.ids(ids)
+  return next_id or error("ids: " .. expected, 0)
 end
 
 --- Each id once.
@@ -144,10 +134,10 @@ local function collect(self, call, running, ids, on_record)
   return records, failures
 end
 
-function prepare.get_records(self, level, ids, opts)
-  local given = options.read_call(opts, self.defaults, collect_rules, level + 1)
-  local site = site_of(self, given.site, level + 1)
-  local next_id = unique(each(ids, level + 1))
+function prepare.get_records(self, ids, opts)
+  local given = options.read_call(opts, self.defaults, collect_rules)
+  local site = site_of(self, given.site)
+  local next_id = unique(each(ids))
   return function(call)
     return collect(self, call, record_batch(self, call, "get_records", next_id, given, site), ids, given.on_record)
   end
@@ -179,14 +169,14 @@ for name, rule in pairs(wait_each_rules) do
   wait_all_rules[name] = rule
 end
 
-local function read_wait(self, level, opts, rules)
-  local given = options.read_call(opts, self.defaults, rules, level + 1)
+local function read_wait(self, opts, rules)
+  local given = options.read_call(opts, self.defaults, rules)
   given.attempt_timeout = self.defaults.timeout
-  return given, site_of(self, given.site, level + 1)
+  return given, site_of(self, given.site)
 end
 
-function prepare.wait(self, level, id, opts)
-  local given, site = read_wait(self, level + 1, opts, wait_rules)
+function prepare.wait(self, id, opts)
+  local given, site = read_wait(self, opts, wait_rules)
   return function(call)
     local started = self.on_event and self.now()
     local watch = wait.watch(self, site, id, given)
@@ -249,9 +239,9 @@ local function wait_batch(self, call, next_id, given, site)
   return running
 end
 
-function prepare.wait_all(self, level, ids, opts)
-  local given, site = read_wait(self, level + 1, opts, wait_all_rules)
-  local next_id = unique(each(ids, level + 1))
+function prepare.wait_all(self, ids, opts)
+  local given, site = read_wait(self, opts, wait_all_rules)
+  local next_id = unique(each(ids))
   return function(call)
     return collect(self, call, wait_batch(self, call, next_id, given, site), ids, given.on_record)
   end
@@ -259,16 +249,16 @@ end
 
 --- A batch for `each_record`.
 -- @treturn aitoearn.Batch
-function calls.each_record(self, call, level, ids, opts)
-  local given = options.read_call(opts, self.defaults, batch_rules, level + 1)
-  return record_batch(self, call, "each_record", each(ids, level + 1), given, site_of(self, given.site, level + 1))
+function calls.each_record(self, call, ids, opts)
+  local given = options.read_call(opts, self.defaults, batch_rules)
+  return record_batch(self, call, "each_record", each(ids), given, site_of(self, given.site))
 end
 
 --- A batch for `wait_all`.
 -- @treturn aitoearn.Batch
-function calls.wait_all(self, call, level, ids, opts)
-  local given, site = read_wait(self, level + 1, opts, wait_each_rules)
-  return wait_batch(self, call, unique(each(ids, level + 1)), given, site)
+function calls.wait_all(self, call, ids, opts)
+  local given, site = read_wait(self, opts, wait_each_rules)
+  return wait_batch(self, call, unique(each(ids)), given, site)
 end
 
 return calls

@@ -4,9 +4,7 @@
 local calls = require "aitoearn.calls"
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
-local fetch = require "aitoearn.fetch"
 local locate = require "aitoearn.locate"
-local retry = require "aitoearn.retry"
 local sites = require "aitoearn.site"
 local task = require "aitoearn.task"
 
@@ -22,23 +20,11 @@ local Client = {}
 Client.__index = Client
 Client.__name = "aitoearn.client"
 
---- Connections belong to a host and port, so base URLs that share them share an origin.
 local function make_sites(config)
-  local list, by_name, origins, origin_of = {}, {}, 0, {}
-  for _, spec in ipairs(config.sites) do
-    local site = sites.new(spec.name, spec.urls, spec.api_key)
-    site.budget = retry.budget()
-    site.interval = config.max_rate and 1 / config.max_rate
-    for _, endpoint in ipairs(site.endpoints) do
-      local authority = endpoint.url:match("^%a+://[^/]*"):lower()
-      if not origin_of[authority] then
-        origins = origins + 1
-        origin_of[authority] = origins
-      end
-      endpoint.origin = origin_of[authority]
-      endpoint.prefix = endpoint.url .. fetch.PATH
-    end
-    list[#list + 1], by_name[spec.name] = site, site
+  local list, by_name, origins = {}, {}, {}
+  for i, spec in ipairs(config.sites) do
+    list[i] = sites.new(spec, origins)
+    by_name[spec.name] = list[i]
   end
   return list, by_name, origins
 end
@@ -63,7 +49,7 @@ local function make_host(given, engine)
     given = given(engine)
     local host, expected = check.host(given)
     if type(host) ~= "table" then
-      error("host: the function returned no host: " .. (expected or "a table expected"), 4)
+      error("host: the function returned no host: " .. (expected or "a table expected"), 0)
     end
   end
   if type(given) == "table" then
@@ -79,7 +65,7 @@ end
 function client.new(config, version)
   local list, by_name, origins = make_sites(config)
   local engine = core.engine {
-    origins = origins,
+    origins = #origins,
     max_connections = config.max_connections,
     max_response_bytes = config.max_response_bytes,
     connect_timeout = config.connect_timeout,
@@ -102,6 +88,7 @@ function client.new(config, version)
     sites = by_name,
     site_list = list,
     on_event = config.on_event,
+    language = config.accept_language,
     homes = locate.memory(),
     calls = 0,
     attempts = 0,
@@ -160,7 +147,7 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
-  return prepare.get_record(self, 2, id, opts)(task.call(self))
+  return check.checked(2, prepare.get_record, self, id, opts)(task.call(self))
 end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.
@@ -169,7 +156,7 @@ end
 ---@return aitoearn.Record? record
 ---@return string|aitoearn.Error site_name or, without a record, the error: not found only where every site said so
 function Client:locate(id, opts)
-  return prepare.locate(self, 2, id, opts)(task.call(self))
+  return check.checked(2, prepare.locate, self, id, opts)(task.call(self))
 end
 
 --- Fetches many records; an id given twice is asked for once.
@@ -178,7 +165,7 @@ end
 ---@return table<string, aitoearn.Record> records
 ---@return table<string, aitoearn.Error> errors
 function Client:get_records(ids, opts)
-  return prepare.get_records(self, 2, ids, opts)(task.call(self))
+  return check.checked(2, prepare.get_records, self, ids, opts)(task.call(self))
 end
 
 --- Fetches many records in bounded memory: `for id, record, err in client:each_record(ids) do`.
@@ -187,7 +174,7 @@ end
 ---@param opts? aitoearn.BatchOptions
 ---@return aitoearn.Iterator
 function Client:each_record(ids, opts)
-  return iterator(calls.each_record(self, task.call(self), 2, ids, opts))
+  return iterator(check.checked(2, calls.each_record, self, task.call(self), ids, opts))
 end
 
 --- Waits until a record reaches a goal.
@@ -196,7 +183,7 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err with the last good record as `err.record`
 function Client:wait(id, opts)
-  return prepare.wait(self, 2, id, opts)(task.call(self))
+  return check.checked(2, prepare.wait, self, id, opts)(task.call(self))
 end
 
 --- Waits for many records: `for id, record, err in client:wait_all(ids) do`, as each one's goal is reached.
@@ -204,7 +191,7 @@ end
 ---@param opts? aitoearn.WaitOptions and `concurrency` (32)
 ---@return aitoearn.Iterator
 function Client:wait_all(ids, opts)
-  return iterator(calls.wait_all(self, task.call(self), 2, ids, opts))
+  return iterator(check.checked(2, calls.wait_all, self, task.call(self), ids, opts))
 end
 
 --- Runs a method as a task, which `client:poll` moves on, or the host's own loop where it has one.
@@ -215,7 +202,7 @@ function Client:start(method, ...)
   if not prepare[method] then
     error("start: get_record, get_records, locate, wait or wait_all expected, got " .. tostring(method), 2)
   end
-  return task.start(self, prepare[method](self, 2, ...))
+  return task.start(self, check.checked(2, prepare[method], self, ...))
 end
 
 --- Moves every task on.

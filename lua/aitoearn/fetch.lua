@@ -4,12 +4,10 @@
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
+local records = require "aitoearn.record"
 local retry = require "aitoearn.retry"
 
 local fetch = {}
-
---- What stands between a base URL and the id.
-fetch.PATH = "/api/v2/channels/publish/records/"
 
 local ENDINGS = {
   cancelled = "the call was cancelled",
@@ -21,6 +19,7 @@ local ENDINGS = {
 local function fail(call, failure, context)
   context = context or {}
   context.site = call.site.name
+  context.language = call.client.language
   context.record_id = call.id
   context.server = context.server or (call.endpoint and call.endpoint.url)
   context.attempts = call.attempts
@@ -153,6 +152,10 @@ local function attempt(call)
   local endpoint, probing = site:choose(now, call.avoid)
   local key, problem = site.api_key()
   call.endpoint, call.probing = endpoint, probing or nil
+  if endpoint.problem then
+    release(call)
+    return nil, { kind = endpoint.problem.kind, message = endpoint.problem.message }
+  end
   local ending = call:ended() -- the key function may have done anything
   if ending or not key then
     release(call)
@@ -172,10 +175,13 @@ local function attempt(call)
   call:await(transfer)
   local record, failure = transfer:result()
   if failure then
-    errors.redact(failure, key)
+    errors.redact(failure, key, site.secrets)
     if not call.give_up_at and opts.deadline then
       call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
     end
+  end
+  if record then
+    setmetatable(record, records.metatable)
   end
   report_health(call, failure)
   if failure or client.on_event then
@@ -191,8 +197,8 @@ local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
   local other = site:has_other(call.endpoint, now)
-  local retryable, most = retry.classify(failure, other)
-  if not retryable then
+  local most = retry.most_attempts(failure, other)
+  if not most then
     return nil, {}
   end
   if not retry.is_rate_limited(failure) then
@@ -204,9 +210,9 @@ local function next_attempt(call, failure)
   if named and retry.is_rate_limited(failure) then
     site:hold(now + pause, failure)
   elseif named and other then -- the wish is the endpoint's own: another one need not wait
-    pause, named = retry.delay(policy, call.made, random), false
+    pause, named = retry.backoff(policy, call.made, random), false
   end
-  local allowed = math.min(policy.max_attempts, most or policy.max_attempts)
+  local allowed = math.min(policy.max_attempts, most)
   if call.made >= allowed or (call.give_up_at and now + pause >= call.give_up_at) then
     return nil, context
   end

@@ -133,7 +133,7 @@ local function judge(self, record, now)
     return verdict
   end
   local seconds = self.pacer
-    and self.pacer:delay(record, now, records.published_at(record), records.updated_at(record))
+    and self.pacer:delay(record, now)
     or own_pace(self, record)
   return nil, until_next(self, seconds)
 end

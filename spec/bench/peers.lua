@@ -142,7 +142,7 @@ local function markdown(groups)
         row.is_ours and "1" or ("%s (%s–%s)"):format(short(row.ratio.median), short(row.ratio.least), short(row.ratio.most)))
     end
   end
-  lines[#lines + 1] = ("\n%s\n\n![The same as bars](%s)"):format(NOTE, PICTURE)
+  lines[#lines + 1] = ("\n%s\n\n![The same as bars](%s)"):format(NOTE, PICTURE:match "[^/]*$")
   return table.concat(lines, "\n")
 end
 

@@ -54,7 +54,7 @@ local function same(a, b)
 end
 
 local function check_record(record)
-  assert(getmetatable(record) == core.record_metatable, "no metatable")
+  assert(getmetatable(record) == nil, "a metatable")
   for name, kind in pairs(REQUIRED) do assert(type(record[name]) == kind, "required: " .. name) end
   assert(number_type(record.status) == "integer", "status is no integer")
   local date = core.parse_datetime(record.publishTime)

@@ -9,14 +9,19 @@ function M.has(command)
   return shell.run("command -v " .. shell.quote(command)) ~= nil
 end
 
---- The variables with which a Lua of an ABI finds this checkout.
+-- A search path of the caller's for an ABI: make keeps LUA_PATH, which it changes, in SPEC_LUA_PATH.
+local function given(name, suffix)
+  return os.getenv(name .. suffix) or os.getenv("SPEC_" .. name) or ""
+end
+
+--- The variables with which a Lua of an ABI finds this checkout, and then what the caller's own paths name.
 ---@param abi "5.1"|"5.3"|"5.4"
 function M.paths(abi)
   local root = assert(shell.run "pwd")
   local suffix = "_" .. abi:gsub("%.", "_")
   return ("env -u LUA_PATH%s -u LUA_CPATH%s LUA_PATH=%s LUA_CPATH=%s"):format(suffix, suffix,
-    shell.quote((root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua;" .. root .. "/?.lua;;")),
-    shell.quote(root .. "/build/" .. abi .. "/?.so;;"))
+    shell.quote(("%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;%s;;"):format(root, root, root, given("LUA_PATH", suffix))),
+    shell.quote(("%s/build/%s/?.so;%s;;"):format(root, abi, given("LUA_CPATH", suffix))))
 end
 
 --- Runs a command that says things with `spec.host.inside`.

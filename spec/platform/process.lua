@@ -55,6 +55,13 @@ function M.configure(p, options)
   shell.write(p.dir .. "/tinyproxy.conf", tinyproxy_conf:format(p.ports.connect_proxy, p.dir, p.dir))
 end
 
+--- The flag for where nginx complains before it has read its configuration; older ones than 1.19.5 (Debian 11) have none.
+---@param file string
+---@return string
+function M.early_log(file)
+  return shell.run(PATH .. "nginx -h 2>&1 | grep -q -e '-e filename'") and "-e " .. file or ""
+end
+
 --- Starts nginx, and tinyproxy where it is installed.
 ---@param p spec.platform.Platform
 ---@return true?
@@ -62,7 +69,7 @@ end
 function M.start(p)
   local dir = shell.quote(p.dir)
   local ok, err = shell.run(PATH .. "cd " .. dir .. " && ulimit -n $(ulimit -H -n) 2>/dev/null; "
-    .. "exec env -u LUA_PATH -u LUA_CPATH nginx -p " .. dir .. " -e error.log -c nginx.conf </dev/null")
+    .. "exec env -u LUA_PATH -u LUA_CPATH nginx -p " .. dir .. " " .. M.early_log "error.log" .. " -c nginx.conf </dev/null")
   if not ok then return nil, "nginx: " .. err end
   if p.connect_proxy then
     ok, err = shell.run(PATH .. "cd " .. dir .. " && tinyproxy -c tinyproxy.conf </dev/null")

@@ -20,7 +20,7 @@ function M.new(engine)
 
   local function pump(controller, mine)
     while pumps[controller] == mine do
-      cqueues.poll(fd and engine or INTERVAL)
+      cqueues.poll(fd and { pollfd = fd, events = "r" } or INTERVAL)
       if pumps[controller] == mine then
         step()
       end

@@ -102,7 +102,8 @@ local function watch(self)
   if self.closed then
     return false
   end
-  local fd = self.engine:getfd(true) -- from now on no request waits for the pump's turn
+  local fd = self.engine:getfd()
+  self.engine:send_at_once() -- from now on no request waits for the pump's turn
   self.threads = self.threads and run_worker_thread and fd
     and run_worker_thread(THREAD_POOL, "aitoearn.core", "wait_fd", fd, WATCH_MS)
   return self.threads

@@ -1,4 +1,4 @@
---- A loop of one's own and the host that joins it: what the README shows.
+--- A loop of one's own and the host that joins it: what lua/aitoearn/host/README.md shows.
 local aitoearn = require "aitoearn"
 local loop = require "aitoearn.host.loop"
 local socket = require "socket"

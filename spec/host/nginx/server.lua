@@ -1,6 +1,7 @@
 --- Starts an nginx with Lua that the specs, the benchmark and the example talk to.
 -- @module spec.host.nginx.server
 local cjson = require "cjson"
+local process = require "spec.platform.process"
 local shell = require "spec.platform.shell"
 local socket = require "socket"
 
@@ -61,7 +62,7 @@ function M.start(platform, options)
   for name, port in pairs(self.ports) do values[name] = port end
   shell.write(dir .. "/nginx.conf", M.fill(assert(shell.read(root .. "/spec/host/nginx/nginx.conf")), values))
   local ok, problem = shell.run(PATH .. "exec env -u LUA_PATH -u LUA_CPATH nginx -p " .. shell.quote(dir)
-    .. " -e error.log -c nginx.conf </dev/null")
+    .. " " .. process.early_log "error.log" .. " -c nginx.conf </dev/null")
   if not ok then
     shell.run("rm -rf " .. shell.quote(dir))
     error("nginx: " .. problem)

@@ -1,0 +1,331 @@
+/* lua_engine.c: every function has the type's metatable as upvalue 1, and those that make
+ * transfers have the metatable of transfers as upvalue 2. An engine's user value is a table of
+ * all transfers it works on, by their reference, and of its options' strings; it is the user
+ * value of every transfer too. */
+#include "lua_engine.h"
+
+#include <math.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "engine.h"
+#include "fail.h"
+#include "lua_transfer.h"
+
+static engine *to_engine(lua_State *L) {
+  engine *e = lua_touserdata(L, 1);
+  if (e == NULL || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
+    fail_argument(L, 1, "engine expected");
+  lua_pop(L, 1);
+  return e;
+}
+
+static void check_open(lua_State *L, const engine *e) {
+  if (e->closed)
+    luaL_error(L, "the engine is closed");
+}
+
+/* nil and false: none. */
+static double seconds_argument(lua_State *L, int index) {
+  return lua_toboolean(L, index) ? luaL_checknumber(L, index) : INFINITY;
+}
+
+/* Keeps the transfer on top of the stack alive until engine_next returns it, and makes room for
+ * it in the engine. Nothing can fail after that. */
+static void adopt(lua_State *L, engine *e, transfer *t, int uservalue) {
+  if (e->collected)
+    luaL_error(L, "the engine is collected");
+  if (!engine_reserve(e))
+    luaL_error(L, "out of memory");
+  lua_pushvalue(L, -1);
+  t->reference = luaL_ref(L, uservalue);
+}
+
+/** Starts one GET.
+ * @function engine:get
+ * @tparam integer origin which of the endpoints it goes to, from 1
+ * @tparam string prefix the URL up to the id
+ * @tparam string id becomes the last segment of its path
+ * @tparam string api_key without control characters
+ * @tparam ?string request_id nil: a random one
+ * @tparam ?number timeout seconds for this attempt, from the moment it has a connection or stream
+ * @tparam ?number deadline seconds from now
+ * @treturn transfer */
+static int l_get(lua_State *L) {
+  enum { ORIGIN = 2, PREFIX, ID, API_KEY, REQUEST_ID, TIMEOUT, DEADLINE, USERVALUE };
+  engine *e = to_engine(L);
+  char uuid[RANDOM_UUID_BYTES];
+  request r;
+  lua_Integer index = luaL_checkinteger(L, ORIGIN);
+  r.prefix = luaL_checkstring(L, PREFIX);
+  r.id = luaL_checklstring(L, ID, &r.id_length);
+  r.api_key = luaL_checkstring(L, API_KEY);
+  r.request_id = luaL_optstring(L, REQUEST_ID, NULL);
+  double timeout = seconds_argument(L, TIMEOUT);
+  double deadline = seconds_argument(L, DEADLINE);
+  luaL_argcheck(L, index >= 1 && (size_t)index <= e->origin_count, ORIGIN, "no such origin");
+  check_open(L, e);
+  const char *problem =
+      engine_ensure_open(e); /* before the random id: a child's numbers are its own */
+  if (r.request_id == NULL) {
+    random_uuid(&e->random, uuid);
+    r.request_id = uuid;
+  }
+  lua_settop(L, DEADLINE);
+  lua_getuservalue(L, 1);
+  transfer *t = lua_transfer_new(L, lua_upvalueindex(2), USERVALUE, &r);
+  t->origin = (size_t)index - 1;
+  t->timeout = timeout;
+  adopt(L, e, t, USERVALUE);
+  engine_get(e, t, deadline, problem);
+  return 1;
+}
+
+/** A transfer that sends nothing: it is done after a time, or when it is fired.
+ * @function engine:timer
+ * @tparam ?number seconds nil: only when fired
+ * @treturn transfer */
+static int l_timer(lua_State *L) {
+  engine *e = to_engine(L);
+  double seconds = seconds_argument(L, 2);
+  if (!e->closed)
+    engine_ensure_open(e); /* if that fails, and after close, a timer works all the same */
+  lua_settop(L, 2);
+  lua_getuservalue(L, 1);
+  transfer *t = lua_transfer_new_timer(L, lua_upvalueindex(2), 3);
+  adopt(L, e, t, 3);
+  engine_add_timer(e, t, seconds);
+  return 1;
+}
+
+/** Advances all transfers.
+ * @function engine:poll
+ * @tparam number ms how long to wait for something to happen, milliseconds: 0 never waits, −1 has
+ *   no limit. Returns early when a signal comes, or libcurl had something to do.
+ * @treturn integer how many are done and not handed out by `next` yet: fetch them all before
+ *   waiting for the descriptor again */
+static int l_poll(lua_State *L) {
+  engine *e = to_engine(L);
+  double ms = luaL_checknumber(L, 2);
+  engine_poll(e, ms < 0 ? INFINITY : ms / 1e3);
+  lua_pushinteger(L, e->done_count);
+  return 1;
+}
+
+/** @function engine:next
+ * @treturn transfer|nil one that is done, in the order in which they ended */
+static int l_next(lua_State *L) {
+  engine *e = to_engine(L);
+  if (e->done.first == NULL)
+    return 0;
+  lua_getuservalue(L, 1);
+  lua_rawgeti(L, -1, e->done.first->reference);
+  transfer *t = engine_next(e);
+  luaL_unref(L, -2, t->reference);
+  t->reference = LUA_NOREF;
+  return 1;
+}
+
+/** The descriptor that is readable whenever `poll` has something to do. From the first call on its
+ * timer is kept armed. nil where the system has no epoll: poll on a timer there.
+ * @function engine:getfd
+ * @treturn integer|nil */
+static int l_getfd(lua_State *L) {
+  engine *e = to_engine(L);
+  check_open(L, e);
+  int descriptor = engine_descriptor(e);
+  if (descriptor < 0)
+    return 0;
+  lua_pushinteger(L, descriptor);
+  return 1;
+}
+
+/** From now on each `get` sends its request itself, so that the descriptor wakes the program only
+ * for answers. Without this it is woken to poll, which sends it.
+ * @function engine:send_at_once */
+static int l_send_at_once(lua_State *L) {
+  engine_send_at_once(to_engine(L));
+  return 0;
+}
+
+/** @function engine:random
+ * @treturn number uniform in [0, 1), from a generator of its own */
+static int l_random(lua_State *L) {
+  lua_pushnumber(L, random_fraction(&to_engine(L)->random));
+  return 1;
+}
+
+static void set_count(lua_State *L, const char *name, double value) {
+  lua_pushinteger(L, (lua_Integer)value);
+  lua_setfield(L, -2, name);
+}
+
+/** @function engine:stats
+ * @treturn table in_flight, connections_opened, bytes_received (headers and bodies) */
+static int l_stats(lua_State *L) {
+  const engine *e = to_engine(L);
+  lua_createtable(L, 0, 3);
+  set_count(L, "in_flight", (double)engine_in_flight(e));
+  set_count(L, "connections_opened", e->connections_opened);
+  set_count(L, "bytes_received", e->bytes_received);
+  return 1;
+}
+
+/** Ends everything; what was in flight is done, `closed`, and can still be fetched with `next`.
+ * @function engine:close */
+static int l_close(lua_State *L) {
+  engine_close(to_engine(L));
+  return 0;
+}
+
+/* Calls no Lua. Transfers may be finalized after it. */
+static int l_gc(lua_State *L) {
+  engine_collect(lua_touserdata(L, 1));
+  return 0;
+}
+
+static int l_tostring(lua_State *L) {
+  lua_pushfstring(L, "aitoearn engine (%p)", (void *)to_engine(L));
+  return 1;
+}
+
+/* -- engine(options)
+ * ----------------------------------------------------------------------------- */
+
+static lua_Integer integer_option(lua_State *L, const char *name, lua_Integer least) {
+  lua_getfield(L, 1, name);
+  lua_Integer value = lua_tointeger(L, -1);
+  if (lua_type(L, -1) != LUA_TNUMBER || value < least)
+    luaL_error(L, "%s: a whole number of at least %d expected", name, (int)least);
+  lua_pop(L, 1);
+  return value;
+}
+
+/* The string stays in the table at `uservalue`, which lives as long as the engine. */
+static const char *string_option(lua_State *L, const char *name, int uservalue) {
+  lua_getfield(L, 1, name);
+  const char *value = lua_isnil(L, -1) ? NULL : luaL_checkstring(L, -1);
+  lua_setfield(L, uservalue, name);
+  return value;
+}
+
+static long connect_timeout_option(lua_State *L) {
+  lua_getfield(L, 1, "connect_timeout");
+  double ms = lua_toboolean(L, -1) ? ceil(luaL_checknumber(L, -1) * 1e3) : INFINITY;
+  lua_pop(L, 1);
+  return ms >= 2147483647.0 ? 2147483647L : ms < 1 ? 1 : (long)ms;
+}
+
+static void read_options(lua_State *L, engine *e, int uservalue) {
+  transfer_options *o = &e->options;
+  e->max_connections = (long)integer_option(L, "max_connections", 1);
+  o->max_response_bytes = (size_t)integer_option(L, "max_response_bytes", 1);
+  o->connect_timeout_ms = connect_timeout_option(L);
+  o->ca_file = string_option(L, "ca_file", uservalue);
+  o->proxy = string_option(L, "proxy", uservalue);
+  lua_getfield(L, 1, "allow_http");
+  o->is_http_local = !lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  o->user_agent = string_option(L, "user_agent", uservalue);
+  const char *language = string_option(L, "accept_language", uservalue);
+  o->header_lines[0].data = (char *)"Accept: application/json";
+  if (language != NULL) {
+    o->header_lines[1].data = (char *)lua_pushfstring(L, "Accept-Language: %s", language);
+    lua_setfield(L, uservalue, "accept_language");
+    o->header_lines[0].next = &o->header_lines[1];
+  }
+}
+
+/** A new engine. Nothing is opened before its first transfer.
+ * @function engine
+ * @tparam table options `origins` (how many endpoints), `max_connections` (each),
+ *   `max_response_bytes`, `connect_timeout` (seconds or false), and where wanted `ca_file`,
+ *   `proxy`, `user_agent`, `accept_language`, `allow_http`
+ * @treturn engine */
+static int l_engine(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  size_t origins = (size_t)integer_option(L, "origins", 1);
+  engine *e = compat_newuserdata(L, engine_size(origins));
+  engine_init(e, origins);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_setmetatable(L, 2);
+  lua_newtable(L);
+  lua_pushvalue(L, 2);
+  lua_setfield(L, 3,
+               "engine"); /* a transfer, whose user value this is as well, keeps the engine alive */
+  lua_pushvalue(L, 3);
+  lua_setuservalue(L, 2);
+  read_options(L, e, 3);
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+/** @function monotonic
+ * @treturn number seconds on a clock that nobody sets */
+static int l_monotonic(lua_State *L) {
+  lua_pushnumber(L, poller_now());
+  return 1;
+}
+
+/** @function time
+ * @treturn number Unix seconds with their fraction */
+static int l_time(lua_State *L) {
+  struct timeval now;
+  gettimeofday(&now, NULL);
+  lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_usec / 1e6);
+  return 1;
+}
+
+/** Waits until a descriptor is readable: for a thread of a host that has no better way.
+ * @function wait_fd
+ * @tparam integer fd
+ * @tparam integer ms milliseconds at most
+ * @treturn boolean whether it is readable */
+static int l_wait_fd(lua_State *L) {
+  struct pollfd wanted = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+  lua_pushboolean(L, poll(&wanted, 1, (int)luaL_checkinteger(L, 2)) > 0);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"get", l_get},       {"timer", l_timer}, {"poll", l_poll},
+    {"next", l_next},     {"getfd", l_getfd}, {"send_at_once", l_send_at_once},
+    {"random", l_random}, {"stats", l_stats}, {"close", l_close},
+    {NULL, NULL},
+};
+
+static const luaL_Reg metamethods[] = {
+    {"__close", l_close},
+    {"__tostring", l_tostring},
+    {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {
+    {"monotonic", l_monotonic},
+    {"time", l_time},
+    {"wait_fd", l_wait_fd},
+    {NULL, NULL},
+};
+
+void lua_engine_open(lua_State *L, int module) {
+  lua_newtable(L);
+  int metatable = lua_gettop(L);
+  lua_newtable(L);
+  lua_pushvalue(L, metatable);
+  lua_transfer_open(L);
+  luaL_setfuncs(L, methods, 2);
+  lua_setfield(L, metatable, "__index");
+  lua_pushvalue(L, metatable);
+  luaL_setfuncs(L, metamethods, 1);
+  lua_pushcfunction(L, l_gc);
+  lua_setfield(L, metatable, "__gc");
+  lua_pushliteral(L, "aitoearn engine");
+  lua_setfield(L, metatable, "__metatable");
+  lua_pushcclosure(L, l_engine, 1);
+  lua_setfield(L, module, "engine");
+  lua_pushvalue(L, module);
+  luaL_setfuncs(L, functions, 0);
+  lua_settop(L, module);
+}
