@@ -137,7 +137,8 @@ describe("aitoearn doctor", function()
   end)
 
   it("shows the proxy that is used, without its password", function()
-    local steps = examine("--server " .. p.cn.https, { https_proxy = "http://user:secret@127.0.0.1:1", AITOEARN_CA_FILE = p.ca_file })
+    local steps = examine("--server " .. p.cn.https,
+      { https_proxy = "http://user:secret@127.0.0.1:1", AITOEARN_CA_FILE = p.ca_file })
     has(steps.proxy.found, "https_proxy=http://…@127.0.0.1:1")
     has_not(steps.proxy.found, "secret")
     wrong(steps, "connect")

@@ -59,7 +59,8 @@ for _, row in ipairs {
   add(".TP", ".B " .. row[1], escape(row[2]))
 end
 add(".SH ENVIRONMENT", ".TP", ".B AITOEARN_API_KEY", "The API key.", ".TP", ".B AITOEARN_SERVER", "cn, intl or a base URL.",
-  ".TP", ".B AITOEARN_CA_FILE", "Certificate authorities, PEM.", ".TP", ".B AITOEARN_LOG", "info or debug: what the client does.",
+  ".TP", ".B AITOEARN_CA_FILE", "Certificate authorities, PEM.",
+  ".TP", ".B AITOEARN_LOG", "info or debug: what the client does.",
   ".TP", ".B NO_COLOR", "No colours.", ".TP", ".B LC_ALL, LC_MESSAGES, LANG", "Chinese where the language is zh.",
   ".SH FILES", ".I $XDG_CONFIG_HOME/aitoearn/config.lua", ".br",
   "A Lua file that returns a table of options. With a key in it nobody else may read it (chmod 600).",

@@ -80,7 +80,8 @@ describe("aitoearn wait", function()
     it("keeps the lines within the terminal's width", function()
       local text = require "aitoearn.command.text"
       for _, columns in ipairs { 40, 60, 100 } do
-        local output = on_terminal("wait ok unicode " .. fresh "status:2;ok" .. " --color never", nil, { columns = columns })
+        local output = on_terminal("wait ok unicode " .. fresh "status:2;ok" .. " --color never", nil,
+          { columns = columns })
         for line in output:gsub("\27%[%d*%a", ""):gsub("\r", "\n"):gmatch "[^\n]+" do
           assert.truthy(text.width(line) <= columns, line)
         end
@@ -88,19 +89,22 @@ describe("aitoearn wait", function()
     end)
 
     it("prints the records where they go into a pipe, and draws on standard error meanwhile", function()
-      local output = program.shell([[script -qec "timeout --foreground 60 AITOEARN wait ok --fields id | sed s/^/got:/" /dev/null]])
+      local output = program.shell [[
+        script -qec "timeout --foreground 60 AITOEARN wait ok --fields id | sed s/^/got:/" /dev/null]]
       has(output, "got:ok", "✓")
     end)
 
     it("shows a bar for many", function()
       local output, status = program.shell([[
-        script -qec "stty cols 80 rows 24; seq -f 'slow:600:ok~%.0f' 300 | timeout --foreground 60 AITOEARN wait - --fields id" /dev/null]])
+        script -qec "stty cols 80 rows 24; seq -f 'slow:600:ok~%.0f' 300 |
+          timeout --foreground 60 AITOEARN wait - --fields id" /dev/null]])
       assert.equal(0, status)
       has(output, "█", " of 300", "/s", " left", "ok~300")
     end)
 
     it("ends with 130 on Ctrl-C, and leaves the lines", function()
-      local output, status = on_terminal("wait ok " .. fresh "life:60:60", nil, { input = "{ sleep 2; printf '\\003'; sleep 1; }" })
+      local output, status = on_terminal("wait ok " .. fresh "life:60:60", nil,
+        { input = "{ sleep 2; printf '\\003'; sleep 1; }" })
       assert.equal(130, status)
       has(output, "WAITING_FOR_PUBLISH", "✓")
       has_not(output, "traceback", "closed:", "interrupted")
@@ -133,8 +137,8 @@ describe("aitoearn watch", function()
 
   it("ends when nobody reads on", function()
     local started = os.time()
-    local output = program.shell("timeout 60 env --ignore-signal=PIPE AITOEARN watch " .. fresh "status:2;status:6;status:2;life:1:300"
-      .. " --fields status | head -n 1")
+    local output = program.shell("timeout 60 env --ignore-signal=PIPE AITOEARN watch "
+      .. fresh "status:2;status:6;status:2;life:1:300" .. " --fields status | head -n 1")
     assert.equal("PUBLISHING\n", output)
     assert.truthy(os.time() - started < 50)
   end)

@@ -79,7 +79,7 @@ end
 
 --- The columns of the terminal that it is drawn on.
 ---@return integer
-function Display:columns()
+function M.columns()
   return core.terminal_size(2) or 80
 end
 
@@ -107,7 +107,7 @@ function Display:bar(done, failed, total, fraction)
   facts[#facts + 1] = time_left(fraction, seconds) or times.short(seconds)
   local filled = fraction and math.floor(fraction * BAR_COLUMNS + 0.5)
   local bar = filled and ("█"):rep(filled) .. ("░"):rep(BAR_COLUMNS - filled) or self:wheel()
-  local shown = text.cut(table.concat(facts, " · "), self:columns() - (filled and BAR_COLUMNS or 1) - 2)
+  local shown = text.cut(table.concat(facts, " · "), M.columns() - (filled and BAR_COLUMNS or 1) - 2)
   self:draw { self.output:paint("cyan", bar, true) .. " " .. shown }
 end
 

@@ -15,12 +15,15 @@ local EPIPE = 32
 
 local COLOURS = { red = "1;31", green = "1;32", yellow = "1;33", cyan = "1;36", bold = "1", dim = "2" }
 
--- How wide the columns of a table are from its first row on; rows are not held back until the last one is there.
+-- How wide the columns of a table are at first. Rows are not held back until the last one is there: what comes later and
+-- is wider moves what is right of it.
 local WIDTHS = {
   id = 24, site = 8, status = 10, accountType = 9, platform = 9, type = 7, publishTime = 11, createdAt = 11, updatedAt = 11,
   expiresAt = 11, linkStatus = 7, source = 11, accountId = 24, flowId = 24, userTaskId = 24,
 }
 local OTHER_WIDTH, LEAST_WIDTH = 20, 8
+-- From here on there is room for the longest status.
+local WIDE_TERMINAL, LONGEST_STATUS = 100, 23
 
 -- What is worth nothing when it is cut: its column grows.
 local WHOLE = { id = true, status = true, accountType = true, platform = true, flowId = true, site = true }
@@ -49,6 +52,11 @@ local function is_coloured(when, is_terminal)
   return is_terminal and (os.getenv "NO_COLOR" or "") == "" and os.getenv "TERM" ~= "dumb"
 end
 
+-- The columns of the terminal behind standard output.
+local function terminal_columns()
+  return core.terminal_size(1) or core.terminal_size(2) or 80
+end
+
 ---@param args table the command line
 ---@return aitoearn.command.Output
 function M.new(args)
@@ -59,6 +67,9 @@ function M.new(args)
     errors_on_terminal = core.is_terminal(2),
     widths = setmetatable({}, { __index = WIDTHS }),
   }, Output)
+  if not t.is_chinese and terminal_columns() >= WIDE_TERMINAL then
+    self.widths.status = LONGEST_STATUS
+  end
   self.is_coloured = is_coloured(args.color, self.is_terminal)
   self.errors_are_coloured = is_coloured(args.color, self.errors_on_terminal)
   return self
@@ -75,12 +86,6 @@ function Output:paint(colour, shown, on_errors)
     is_on = self.errors_are_coloured
   end
   return is_on and ("\27[%sm%s\27[0m"):format(COLOURS[colour], shown) or shown
-end
-
---- The columns of the terminal behind standard output.
----@return integer
-function Output:columns()
-  return core.terminal_size(1) or core.terminal_size(2) or 80
 end
 
 local function is_failure(record)
@@ -173,7 +178,7 @@ end
 
 -- Parts of a row next to each other, each at most as wide as its column; the last takes what is left.
 local function lay_out(self, parts, fields, paint)
-  local left, row = self:columns(), {}
+  local left, row = terminal_columns(), {}
   for i, part in ipairs(parts) do
     local field = fields[i]
     local width = self.widths[field] or OTHER_WIDTH
@@ -315,7 +320,10 @@ function Output:card(record, site)
         (more or "") ~= "" and "  " .. self:paint("dim", text.clean(more)) or ""))
     end
   end
-  local verdicts = { t(records.is_final(record) and "final" or "not final"), t(records.is_live(record) and "live" or "not live") }
+  local verdicts = {
+    t(records.is_final(record) and "final" or "not final"),
+    t(records.is_live(record) and "live" or "not live"),
+  }
   for name, holds in pairs {
     ["a person must confirm it: aitoearn action"] = records.needs_action(record),
     ["seems to hang"] = records.is_stalled(record),
@@ -327,7 +335,8 @@ function Output:card(record, site)
     self:paint("dim", "· " .. table.concat(verdicts, ", "))))
   line("title", record.title)
   line("account", record.accountType, record.type)
-  line("link", records.has_link(record) and record.workLink or records.is_live(record) and t "none yet" or nil, record.linkStatus)
+  line("link", records.has_link(record) and record.workLink or records.is_live(record) and t "none yet" or nil,
+    record.linkStatus)
   line("error", record.errorMsg, record.errorData and record.errorData.type)
   line("publish", times.to_local(record.publishTime), distance(record.publishTime))
   if record.updatedAt then

@@ -1,12 +1,4 @@
---- The program `aitoearn`. It is installed as an executable; from a checkout: lua5.4 lua/aitoearn/command/run.lua.
-
-local prefix = arg[0]:match "^(.*)/bin/[^/]*$"
-if prefix then -- an installation that Lua does not look into by itself, such as ~/.local
-  local version = _VERSION:match "%d%.%d"
-  package.path = ("%s;%s/share/lua/%s/?.lua;%s/share/lua/%s/?/init.lua"):format(
-    package.path, prefix, version, prefix, version)
-  package.cpath = ("%s;%s/lib/lua/%s/?.so"):format(package.cpath, prefix, version)
-end
+--- The program `aitoearn`, which `make install` and the rock install as an executable.
 
 --- What is left to say where even `main` could not: Ctrl-C before it, a module that is not there, a bug.
 local function ended_by(problem)

@@ -78,7 +78,7 @@ end
 
 function Waiting:draw_lines()
   local output = self.output
-  local wheel, columns = output.display:wheel(), output.display:columns()
+  local wheel, columns = output.display:wheel(), display.columns()
   local id_columns = 0
   for _, id in ipairs(self.order) do
     id_columns = math.max(id_columns, text.width(text.clean(id)))
