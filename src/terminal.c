@@ -35,6 +35,16 @@ static int l_terminal_size(lua_State *L) {
   return 2;
 }
 
+/* The file behind a value of Lua's io library; NULL if it is closed. */
+static FILE *open_file(lua_State *L, int index) {
+#if LUA_VERSION_NUM >= 502
+  luaL_Stream *stream = luaL_checkudata(L, index, LUA_FILEHANDLE);
+  return stream->closef != NULL ? stream->f : NULL;
+#else
+  return *(FILE **)luaL_checkudata(L, index, LUA_FILEHANDLE);
+#endif
+}
+
 /** Whose an open file is, and who may do what with it. Asked of the open file, so that what is read
  * afterwards is what was looked at.
  * @function file_status
@@ -44,7 +54,7 @@ static int l_terminal_size(lua_State *L) {
  * @treturn integer the user that this process acts as */
 static int l_file_status(lua_State *L) {
   struct stat status;
-  FILE *file = *(FILE **)luaL_checkudata(L, 1, LUA_FILEHANDLE);
+  FILE *file = open_file(L, 1);
   if (file == NULL || fstat(fileno(file), &status) != 0)
     return luaL_argerror(L, 1, "open file expected");
   lua_pushinteger(L, (lua_Integer)(status.st_mode & 07777));
