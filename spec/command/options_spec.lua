@@ -10,7 +10,7 @@ local ZH = { LANG = "zh_CN.UTF-8" }
 
 local function lines(output)
   local list = {}
-  for one in output:gmatch "[^\n]*" do list[#list + 1] = one end
+  for one in (output .. "\n"):gmatch "(.-)\n" do list[#list + 1] = one end
   return list
 end
 
