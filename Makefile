@@ -50,7 +50,6 @@ RUN_ENV = env -u LUA_PATH$(SUFFIX) -u LUA_CPATH$(SUFFIX) SPEC_LUA_PATH="$$LUA_PA
   LUA_CPATH="$(BUILD)/?.so;$${LUA_CPATH$(SUFFIX)-$$LUA_CPATH};;"
 RUN = $(RUN_ENV) $(LUA)
 QUIET = $(MAKE) --no-print-directory
-# A second make sees what was installed by the first.
 ALL = @$(QUIET) all
 BOTH = @$(QUIET) all && $(QUIET) LUA=lua5.1 LUA_VERSION=5.1 all
 
@@ -70,10 +69,9 @@ $(MODULE): $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(LINK) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CURL_LIBS)
 
-# Looked at once: what is missing is said in words, before the compiler says it in its own.
+# What is missing is said in words, before the compiler says it in its own.
 $(BUILD)/needs: .ci/need
-	@$(NEED) --look build
-	@mkdir -p $(@D) && touch $@
+	@$(NEED) --look build && mkdir -p $(@D) && touch $@
 
 -include $(OBJECTS:.o=.d)
 
@@ -216,11 +214,11 @@ uninstall: ## remove what install put there
 	@cd "$(DESTDIR)$(LUADIR)" && find aitoearn -depth -type d -exec rmdir {} + 2>/dev/null || :
 	@rmdir "$(DESTDIR)$(LIBDIR)/aitoearn" 2>/dev/null || :
 
-clean: ## remove build/
-	rm -rf build
+clean: ; rm -rf build ## remove build/
 
-docs: ## the reference as HTML, in build/docs/html
+docs: ## the documents and the reference as HTML, in build/docs/html
 	@$(NEED) docs
+	$(ALL)
 	@$(RUN) spec/docs/run.lua build/docs
 
 dist: ## pack the last commit: source archive and source rock, in build/

@@ -109,9 +109,9 @@ bool datetime_format(double seconds, char text[DATETIME_BYTES]) {
   int of_year = of_era - (365 * year + year / 4 - year / 100);
   int from_march = (5 * of_year + 2) / 153;
   int month = from_march < 10 ? from_march + 3 : from_march - 9;
-  snprintf(text, DATETIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
-           era * 400 + year + (month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1,
-           left / 3600000, left / 60000 % 60, left / 1000 % 60, left % 1000);
+  (void)snprintf(text, DATETIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                 era * 400 + year + (month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1,
+                 left / 3600000, left / 60000 % 60, left / 1000 % 60, left % 1000);
   return true;
 }
 

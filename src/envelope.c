@@ -127,8 +127,10 @@ static decode_status run_cjson(lua_State *L, int body, size_t *at) {
   }
   const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   *at = error_position(message);
-  if (*at == 0)
+  if (*at == 0) {
     lua_error(L);
+    return NOT_JSON; /* not reached */
+  }
   return message[0] == 'F' ? TOO_DEEP : NOT_JSON;
 }
 

@@ -2,7 +2,6 @@
 #include "fail.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,24 +48,25 @@ static const struct {
 
 /* The HTTP status with which a proxy answered CONNECT, 0 if the message is about something else.
  * Libcurl has no code of its own for it; the words are those of 7.74 to 7.86 and of 7.87 on. */
-static int connect_status(const char *detail) {
-  int status = 0;
-  if (sscanf(detail, "Received HTTP code %3d from proxy", &status) != 1)
-    sscanf(detail, "CONNECT tunnel failed, response %3d", &status);
-  return status;
+static long connect_status(const char *detail) {
+  static const char *const words[] = {"CONNECT tunnel failed, response ", "Received HTTP code "};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strncmp(detail, words[i], strlen(words[i])) == 0)
+      return strtol(detail + strlen(words[i]), NULL, 10);
+  return 0;
 }
 
 /* Pushes the failure if the proxy is what is in the way. `proxy` says that another attempt will not
  * help. Libcurl's words about a URL hold its password. */
 static bool push_proxy_failure(lua_State *L, const char *detail) {
-  int status = connect_status(detail);
+  long status = connect_status(detail);
   bool unreadable = strncmp(detail, "Unsupported proxy", 17) == 0;
   if (unreadable)
     fail_push(L, "connect",
               "the proxy's URL cannot be read, or libcurl does not support its scheme");
   else if (status != 0)
     fail_push(L, "connect",
-              lua_pushfstring(L, "the proxy refused to connect: HTTP status %d", status));
+              lua_pushfstring(L, "the proxy refused to connect: HTTP status %d", (int)status));
   if (unreadable || (status >= 400 && status < 500 && status != 408 && status != 429))
     fail_set_true(L, "proxy");
   return unreadable || status != 0;

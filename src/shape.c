@@ -335,7 +335,6 @@ const shape *shape_find(const char *kind) {
 }
 
 bool shape_check(lua_State *L, const shape *s) {
-  luaL_checkstack(L, 16, "shape");
   return s->check(L, &(place){NULL, "data", 0}, s->fields);
 }
 

@@ -14,8 +14,16 @@ local M = {}
 -- The longest message, request id and part of a body, in bytes.
 local MESSAGE_BYTES, REQUEST_ID_BYTES, BODY_BYTES = 512, 128, 512
 
--- What a person can do about it, in the languages that we speak.
+-- What a person can do about it, in the languages that we speak. A failure may name one as its `hint`.
 local HINTS = {
+  held = {
+    en = "the site asked for a pause that ends after this call's deadline",
+    zh = "站点要求暂停，而暂停结束的时间晚于本次调用的截止时间",
+  },
+  list_too_long = {
+    en = "narrow from and to: a list has no pages",
+    zh = "请缩小 from 与 to 的范围：列表不分页",
+  },
   key = {
     en = "the key may be wrong, or belong to the other site: a key of aitoearn.cn does not work on aitoearn.ai",
     zh = "密钥可能有误，或属于另一个站点：aitoearn.cn 的密钥不能用于 aitoearn.ai",
@@ -141,6 +149,9 @@ end
 -- The name of a hint.
 local function hint_name(err, failure)
   local kind = failure.kind
+  if failure.hint then
+    return failure.hint
+  end
   local about_id = may_be_the_id(failure) and id_hint(err, failure)
   if about_id then
     return about_id
@@ -163,6 +174,9 @@ end
 
 local function hint_for(err, failure, language)
   local name = hint_name(err, failure)
+  if name and not HINTS[name] then
+    return name -- a sentence already
+  end
   local variables = name == "proxy" and proxy_variables() or ""
   if variables ~= "" then
     name = "proxy_environment"
@@ -214,7 +228,7 @@ function M.new(failure, context)
   err.body = failure.body
   err.retryable = err.retryable and not err.may_have_happened or false
   err.attempts = err.attempts or {}
-  err.hint = failure.hint or hint_for(err, failure, language)
+  err.hint = hint_for(err, failure, language)
   return setmetatable(err, Error)
 end
 

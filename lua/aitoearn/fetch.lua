@@ -39,7 +39,7 @@ local function fail_held(call, held, seconds)
     code = held.code,
     name = held.name,
     request_id = call.opts.request_id,
-    hint = "the site asked for a pause that ends after this call's deadline",
+    hint = "held",
   }, { retryable = true, retry_at = core.time() + seconds })
 end
 
@@ -154,7 +154,7 @@ local function attempt(call)
   call.endpoint, call.probing = endpoint, probing or nil
   if endpoint.problem then
     release(call)
-    return nil, { kind = endpoint.problem.kind, message = endpoint.problem.message }
+    return nil, endpoint.problem
   end
   local ending = call:ended() -- the key function may have done anything
   if ending or not key then

@@ -385,6 +385,27 @@ local function read_ca_file(values)
   end
 end
 
+--- A proxy that the environment names and that cannot be read ends every call that would go through it. With a
+-- `no_proxy` it is libcurl that knows which those are.
+local function read_environment_proxy(values)
+  if values.proxy or environment("no_proxy", "NO_PROXY") then
+    return
+  end
+  local function problem_of(...)
+    local value, name = environment(...)
+    local ok, expected = check.proxy(value or "")
+    local failure = not ok and environment_failure("connect", name, expected) or nil
+    if failure then
+      failure.proxy = true
+    end
+    return failure
+  end
+  for _, site in ipairs(values.sites) do
+    site.https_problem = site.https_problem or problem_of("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+    site.http_problem = values.allow_http and problem_of("http_proxy", "all_proxy", "ALL_PROXY") or nil
+  end
+end
+
 --- Through a proxy, plain http shows the key to the proxy, wherever the server is.
 local function check_proxy(values)
   if not values.proxy or values.proxy == "" or values.allow_http then
@@ -424,6 +445,7 @@ function M.read(given)
   values.log = values.log or check.log(os.getenv "AITOEARN_LOG") or nil
   check_proxy(values)
   read_ca_file(values)
+  read_environment_proxy(values)
   read_sizes(values)
   return values
 end

@@ -127,7 +127,7 @@ end
 ---@param record aitoearn.Record
 ---@return string
 function verdicts.to_json(record)
-  return require("aitoearn.json").record(record)
+  return require("aitoearn.json").encode(record, "record", core.record_fields)
 end
 
 --- One line for people.

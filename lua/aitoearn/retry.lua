@@ -32,7 +32,7 @@ local M = {}
 ---@field ttl number? seconds, the body's `data.ttl`
 ---@field rate_limit_reset number? Unix milliseconds, `X-RateLimit-Reset`
 ---@field date number? Unix seconds, the server's `Date`
----@field hint string? in the place of the hint that the error would have
+---@field hint string? in the place of the hint that the error would have: one of aitoearn.error's, or a sentence
 
 --- What holds where the caller says nothing.
 M.defaults = { max_attempts = 3, base = 0.25, max_delay = 10 }

@@ -7,7 +7,6 @@
 -- @module aitoearn.site
 
 local retry = require "aitoearn.retry"
-local text = require "aitoearn.text"
 
 local M = {}
 
@@ -29,7 +28,7 @@ local LOST_PROBE = 60
 ---@field origin integer its place in the engine's list of origins
 ---@field api string what the sibling routes' paths are appended to
 ---@field prefix string what a record's id is appended to
----@field problem table? the failure of every call to it: what the environment says wrongly
+---@field problem aitoearn.Failure? of every call to it: what the environment says wrongly
 ---@field index integer its place in the listed order
 ---@field failures integer in a row
 ---@field ejections integer without a success in between
@@ -54,8 +53,9 @@ local LOST_PROBE = 60
 ---@field cert_file string? a client certificate
 ---@field key_file string?
 ---@field secrets string[]? what must appear in no message, beside the key
----@field problem table? the failure of every call, and of those over https
----@field https_problem table?
+---@field problem aitoearn.Failure? the failure of every call: what the environment says wrongly
+---@field http_problem aitoearn.Failure? of those over http
+---@field https_problem aitoearn.Failure? of those over https
 
 -- The site itself.
 ---@class aitoearn.Site
@@ -101,7 +101,7 @@ local function new_endpoint(url, index, spec, origins)
     origin = origin_of(origins, url, spec),
     api = url .. M.API,
     prefix = url .. M.API .. M.RECORDS,
-    problem = spec.problem or (text.lower(url):find "^https:" and spec.https_problem) or nil,
+    problem = spec.problem or spec[url:match "^%a+" .. "_problem"],
     index = index,
     failures = 0,
     ejections = 0,

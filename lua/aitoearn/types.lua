@@ -259,6 +259,8 @@
 ---@field on_change fun(record: aitoearn.Record, previous: aitoearn.Record?, id: string)?
 ---@field pace fun(record: aitoearn.Record, previous: aitoearn.Record?): number seconds until the next look
 ---@field concurrency integer? 32, for `wait_all`
+---@field survey boolean? true: `wait_all` asks a list where that replaces many looks
+---@field on_record fun(id: string, record: aitoearn.Record?, err: aitoearn.Error?)? of the task that `wait_all` is
 ---@field site string?
 ---@field retry aitoearn.RetryOptions|false|nil
 ---@field request_id string?
@@ -338,6 +340,8 @@
 ---@field connections integer opened
 ---@field in_flight integer
 ---@field tasks integer that still run
+---@field outcomes table<string, integer> calls that ended, by their error's kind; "ok" without one
+---@field latency {bounds: number[], counts: integer[], sum: number, count: integer} of calls, in seconds
 ---@field sites table<string, {endpoints: aitoearn.EndpointHealth[], held_for: number?, retry_budget: number}>
 
 ---One GET, or a timer. From the C part.

@@ -10,6 +10,17 @@ local PATH = 'PATH="$PATH:/usr/sbin:/sbin"; '
 ---@return boolean
 function M.has_tinyproxy() return shell.run(PATH .. "command -v tinyproxy") ~= nil end
 
+--- Whether this nginx is at least version 1.MINOR.PATCH.
+local function is_nginx(minor, patch)
+  local has_minor, has_patch = (shell.run(PATH .. "nginx -v") or ""):match "/1%.(%d+)%.(%d+)"
+  return has_minor == nil or tonumber(has_minor) * 1000 + tonumber(has_patch) >= minor * 1000 + patch
+end
+
+--- The flag for where nginx complains before it has read its configuration; Debian 11's has none.
+---@param file string
+---@return string
+function M.early_log(file) return is_nginx(19, 5) and "-e " .. file or "" end
+
 -- `load_module` lines for an nginx whose Lua is a module of its own; none for one with Lua built in.
 local function modules()
   local folder = (shell.run(PATH .. "nginx -V") or ""):match "%-%-modules%-path=(%S+)" or "/usr/lib/nginx/modules"
@@ -46,6 +57,7 @@ function M.configure(p, options)
   local values = {
     dir = p.dir, root = p.root, parent = p.owner, workers = options.workers or 1, modules = modules(),
     user = is_root and "user root root;" or "",
+    keepalive_time = is_nginx(19, 10) and "keepalive_time 24h;" or "", -- older ones have no limit
     access_log = options.log == false and "off" or ('"' .. p.dir .. '/access.log" seen'),
     listen_ipv6 = p.ipv6 and "listen [::1]:" .. p.ports.cn_ipv6 .. ";" or "",
   }
@@ -53,13 +65,6 @@ function M.configure(p, options)
   local template = assert(shell.read(p.root .. "/spec/platform/nginx.conf"), "no spec/platform/nginx.conf")
   shell.write(p.dir .. "/nginx.conf", fill(template, values))
   shell.write(p.dir .. "/tinyproxy.conf", tinyproxy_conf:format(p.ports.connect_proxy, p.dir, p.dir))
-end
-
---- The flag for where nginx complains before it has read its configuration; older ones than 1.19.5 (Debian 11) have none.
----@param file string
----@return string
-function M.early_log(file)
-  return shell.run(PATH .. "nginx -h 2>&1 | grep -q -e '-e filename'") and "-e " .. file or ""
 end
 
 --- Starts nginx, and tinyproxy where it is installed.

@@ -183,6 +183,8 @@ describe("a hint", function()
 
   it("can come with the failure", function()
     assert.equal("do this", hint { kind = "api", code = 401, hint = "do this" })
+    has(hint { kind = "api", code = 429, hint = "held" }, "asked for a pause")
+    has(hint({ kind = "api", code = 429, hint = "held" }, nil, "zh-CN"), "暂停")
   end)
 end)
 

@@ -411,7 +411,8 @@ describe("the environment", function()
       local _, err = client:get_record "6877a1b2c3d4e5f601234567"
       print(err.kind, err.message, #err.attempts, err.hint)
     ]]):gsub("GIVEN", given or "{retry=false}")
-    local unset = "-u AITOEARN_API_KEY -u AITOEARN_SERVER -u https_proxy -u CURL_CA_BUNDLE -u SSL_CERT_FILE "
+    local unset = "-u AITOEARN_API_KEY -u AITOEARN_SERVER -u CURL_CA_BUNDLE -u SSL_CERT_FILE -u no_proxy -u NO_PROXY "
+      .. "-u http_proxy -u https_proxy -u HTTPS_PROXY -u all_proxy -u ALL_PROXY "
     return (assert(helper.script(source, unset .. environment)))
   end
 
@@ -435,6 +436,26 @@ describe("the environment", function()
         .. "ca_file='/etc/ssl/certs/ca-certificates.crt'}"):find "^connect")
     end
     assert.truthy(error_in("AITOEARN_CA_FILE=/etc/passwd SSL_CERT_FILE=/no/such/file", local_https):find "^connect")
+  end)
+
+  it("names a proxy; one that cannot be read ends the calls that would go through it, without its password", function()
+    local bad = "http://user:pa#SECRET@proxy.example:3128"
+    local local_https = "{server='https://127.0.0.1:1', api_key='k'}"
+    for _, name in ipairs { "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY" } do
+      local message = error_in(name .. "=" .. shell.quote(bad), local_https)
+      assert.equal(1, (message:find("connect\t" .. name .. ": URL of a proxy", 1, true)), message)
+      local hint = "expected\t0\tthis is about the proxy that the environment names (" .. name
+      assert.truthy(message:find(hint, 1, true), message)
+      assert.is_nil(message:find("SECRET", 1, true))
+    end
+    local function says(text, environment, given)
+      local message = error_in(environment .. "=" .. shell.quote(bad), "{api_key='k', retry=false, " .. given .. "}")
+      assert.equal(1, (message:find("connect\t" .. text, 1, true)), message)
+    end
+    says("http_proxy: URL of a proxy", "http_proxy", "server='http://127.0.0.1:1', allow_http=true")
+    says("Failed to connect to 127", "http_proxy", "server='http://127.0.0.1:1'")
+    says("Failed to connect to 127", "https_proxy", "server='http://127.0.0.1:1', allow_http=true")
+    says("Failed to connect to 127", "https_proxy", "server='https://127.0.0.1:1', proxy=''")
   end)
 
   it("names a level of logging, and is ignored where it names none", function()
