@@ -2,15 +2,9 @@
 
 local cjson = require("cjson").new()
 local core = require "aitoearn.core"
+local json = require "aitoearn.json"
 
-local M = { null = cjson.null, decode = cjson.decode }
-
-local found, json = pcall(require, "aitoearn.json")
-if not found then -- until it is there: cjson, which has no order and escapes slashes
-  json = { encode = function(value)
-    return (cjson.encode(value):gsub("\\/", "/"))
-  end }
-end
+local M = { null = json.null, decode = cjson.decode }
 
 --- A value as JSON.
 ---@param value any
