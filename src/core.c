@@ -10,6 +10,7 @@
 #include "envelope.h"
 #include "lua_engine.h"
 #include "shape.h"
+#include "terminal.h"
 #include "url.h"
 
 #if defined(__GNUC__)
@@ -49,6 +50,9 @@ int luaopen_aitoearn_core(lua_State *L) {
   constants_open(L);
   datetime_open(L);
   url_open(L);
+  terminal_open(L);
+  lua_pushstring(L, curl_version());
+  lua_setfield(L, -2, "curl_version");
   shape_open(L);
   envelope_open(L);
   lua_engine_open(L, lua_gettop(L));
