@@ -59,7 +59,7 @@ local function send(self)
     self.rows[#self.rows + 1] = row
   end
   if err and err.may_have_happened then
-    self.since, self.last = self.since or began, err
+    self.since, self.last, self.call.is_unclear = self.since or began, err, true
   end
   return value, err
 end
@@ -101,7 +101,7 @@ local FIRST_LOOK, LONGEST_LOOK = 0.5, 5 -- seconds between two looks for a flow 
 -- same.
 local function find_flow(self)
   local id, pause = self.flow_id, FIRST_LOOK
-  local request = { method = "GET", path = self.flow_path, kind = "flow", flow_id = id }
+  local request = { method = "GET", path = self.request.path .. "/" .. core.encode_segment(id), kind = "flow", flow_id = id }
   while true do
     local flow, err = fetch.request(self.call, self.site, request, next_options(self))
     if flow then
@@ -137,7 +137,7 @@ function Publish:settles(err)
 end
 
 --- Publishes a post.
----@param write table `call`, `site`, `opts`, `request`, `flow_id`, `flow_path`
+---@param write table `call`, `site`, `opts`, `request`, `flow_id`
 ---@return aitoearn.Flow? flow `incomplete` where it was published and cannot be seen yet
 ---@return aitoearn.Error? err with `flowId`
 function M.publish(write)
@@ -198,6 +198,7 @@ function Action:accept()
   if self.name == "delete_record" then
     return true
   end
+  self.call.is_unclear = true -- until it was read back
   local record, err = read_record(self)
   if record then
     return check_effect(self, record)
