@@ -4,6 +4,7 @@
 
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
+local json = require "aitoearn.json"
 
 local M = {}
 
@@ -41,56 +42,12 @@ function M.flow_id_problem(id)
   end
 end
 
--- How many elements an array has; nil where the table is no array: other keys, or holes.
-local function array_length(value)
-  local count = 0
-  for key in pairs(value) do
-    if type(key) ~= "number" then
-      return nil
-    end
-    count = count + 1
-  end
-  return count == #value and count or nil
-end
-
-local copy
-
-local function copy_table(value, path, parents)
-  if parents[value] then
-    error(path .. ": a table that holds itself cannot be JSON", 0)
-  end
-  parents[value] = true
-  local length = array_length(value)
-  local result = {}
-  for key, item in pairs(value) do
-    if not length and type(key) ~= "string" then
-      error(("%s: neither an array without holes nor an object: key %s"):format(path, tostring(key)), 0)
-    end
-    result[key] = copy(item, path .. (length and "[%s]" or ".%s"):format(tostring(key)), parents)
-  end
-  parents[value] = nil
-  return result
-end
-
--- A deep copy of what JSON can hold: what is sent does not change when the caller's table does.
-function copy(value, path, parents)
-  local kind = type(value)
-  if kind == "table" then
-    return copy_table(value, path, parents)
-  elseif kind == "number" and (value ~= value or value == math.huge or value == -math.huge) then
-    error(("%s: JSON has no %s"):format(path, tostring(value)), 0)
-  elseif kind == "function" or kind == "thread" or (kind == "userdata" and value ~= core.null) then
-    error(("%s: JSON has no %s"):format(path, kind), 0)
-  end
-  return value
-end
-
 local function is_text(value)
   return type(value) == "string" and value ~= ""
 end
 
 local function check_items(items)
-  if type(items) ~= "table" or #items == 0 or not array_length(items) then
+  if type(items) ~= "table" or #items == 0 then
     fail("post.items", "non-empty array of {platform, accountId}", items)
   end
   for i, item in ipairs(items) do
@@ -106,13 +63,22 @@ local function check_items(items)
   end
 end
 
---- Checks a post and completes it: `flowId`, `publishAt` and `content.media` are there afterwards.
---- All else, unknown fields too, is the server's to judge (the API's `POST /flows`).
+local function copy(table)
+  local result = {}
+  for name, value in pairs(table) do
+    result[name] = value
+  end
+  return result
+end
+
+--- Checks a post and makes the body of `POST /flows` of it: `flowId`, `publishAt` and `content.media` are always there.
+--- All else, unknown fields too, is the server's to judge.
 ---@param given aitoearn.Post it is not changed
----@param flow_id string for a post that names none
----@param now number Unix seconds, for a post that names no time
----@return table body what to encode
-function M.read(given, flow_id, now)
+---@param new_flow_id fun(): string makes one for a post that has none
+---@param now number Unix seconds, the `publishAt` of a post that has none
+---@return string json
+---@return string flow_id
+function M.encode(given, new_flow_id, now)
   if type(given) ~= "table" then
     fail("post", "table", given)
   end
@@ -124,11 +90,12 @@ function M.read(given, flow_id, now)
   if problem then
     error("post.flowId: " .. problem, 0)
   end
-  local body = copy(given, "post", {})
-  body.flowId = given.flowId or flow_id
+  local body = copy(given)
+  body.flowId = given.flowId or new_flow_id()
   body.publishAt = M.time(given.publishAt == nil and now or given.publishAt, "post.publishAt")
+  body.content = copy(given.content)
   body.content.media = body.content.media or {}
-  return body
+  return json.encode(body, "post"), body.flowId
 end
 
 --- A random flow id.

@@ -105,12 +105,13 @@ function prepare.wait_flow(client, id, opts)
 end
 
 function prepare.publish(client, post, opts)
-  local body = posts.read(post, posts.new_flow_id(client.random), core.time())
+  local body, flow_id = posts.encode(post, function()
+    return posts.new_flow_id(client.random)
+  end, core.time())
   local given, site = methods.read(client, opts, methods.RULES.call)
-  local request = { method = "POST", path = "/flows", body = require("aitoearn.json").encode(body), kind = "flow",
-    is_write = true, flow_id = body.flowId }
+  local request = { method = "POST", path = "/flows", body = body, kind = "flow", is_write = true, flow_id = flow_id }
   return prepared(client, "publish", given, request, function(call)
-    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = body.flowId }
+    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id }
   end)
 end
 
