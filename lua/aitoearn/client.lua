@@ -82,6 +82,7 @@ function M.new(config, version)
     site_list = list,
     on_event = config.on_event,
     language = config.accept_language,
+    max_list_bytes = config.max_list_bytes,
     log = config.log,
     observed = config.on_event ~= nil or config.log ~= nil,
     homes = locate.memory(),

@@ -103,7 +103,7 @@ local function cancel_get_record(call)
 end
 
 function prepare.get_record(client, id, opts)
-  local given, site = read(client, opts)
+  local given, site = M.read(client, opts)
   return function(call)
     client.calls = client.calls + 1
     call.response = given.response
@@ -116,7 +116,7 @@ function prepare.locate(client, id, opts)
   if type(opts) == "table" and opts.site ~= nil then
     error("site: locate asks every site", 0)
   end
-  local given = read(client, opts)
+  local given = M.read(client, opts)
   local started
   return function(call)
     started = client.now()

@@ -5,6 +5,7 @@
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
 local json = require "aitoearn.json"
+local text = require "aitoearn.text"
 
 local M = {}
 
@@ -23,8 +24,8 @@ function M.time(value, path)
   if type(value) == "string" then
     seconds = core.parse_datetime(value)
   end
-  local text = type(seconds) == "number" and seconds == seconds and core.format_datetime(seconds) or nil
-  return text or fail(path, "Unix seconds, or a date-time with Z or an offset,", value)
+  local iso = type(seconds) == "number" and seconds == seconds and core.format_datetime(seconds) or nil
+  return iso or fail(path, "Unix seconds, or a date-time with Z or an offset,", value)
 end
 
 --- Why a value cannot be a flow's id; nil: it can be one.
@@ -115,7 +116,8 @@ local FILTER = { list = true, accountId = true, accountType = true, status = tru
 local function check_filter(filter)
   for name in pairs(filter) do
     if not FILTER[name] then
-      error(("filter.%s: unknown field%s"):format(tostring(name), check.nearest(name, FILTER)), 0)
+      local nearest = type(name) == "string" and text.nearest(name, FILTER)
+      error(("filter.%s: unknown field%s"):format(tostring(name), nearest and "; did you mean " .. nearest .. "?" or ""), 0)
     end
   end
   local list = filter.list or "history"

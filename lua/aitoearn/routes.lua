@@ -30,7 +30,7 @@ local function prepared(client, method, given, facts, send)
 end
 
 local function prepare_read(client, method, request, opts)
-  local given, site = methods.read(client, opts, methods.RULES.call)
+  local given, site = methods.read(client, opts)
   return prepared(client, method, given, request, function(call)
     return fetch.request(call, site, request, given)
   end)
@@ -108,7 +108,7 @@ function prepare.publish(client, post, opts)
   local body, flow_id = posts.encode(post, function()
     return posts.new_flow_id(client.random)
   end, core.time())
-  local given, site = methods.read(client, opts, methods.RULES.call)
+  local given, site = methods.read(client, opts)
   local request = { method = "POST", path = "/flows", body = body, kind = "flow", is_write = true, flow_id = flow_id }
   return prepared(client, "publish", given, request, function(call)
     return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id }
@@ -125,7 +125,7 @@ local ACTIONS = {
 }
 
 local function prepare_action(client, name, value, opts, body, wanted)
-  local given, site = methods.read(client, opts, methods.RULES.call)
+  local given, site = methods.read(client, opts)
   local action = ACTIONS[name]
   local id, before = id_of(value)
   local request = request_on(id, record_problem(id), { method = action.method, kind = action.kind, body = body, id = id,

@@ -45,7 +45,7 @@ end
 ---@return boolean
 local function wait_for_repeat(self)
   local client, policy, made = self.call.client, self.opts.retry, #self.rows
-  local pause = retry.delay(policy, made, client.random)
+  local pause = retry.backoff(policy, made, client.random)
   if made >= policy.max_attempts or (self.give_up_at and client.now() + pause >= self.give_up_at) then
     return false
   end
