@@ -16,6 +16,10 @@
 
 #include "hidden.h"
 
+#if LIBCURL_VERSION_NUM < 0x074a00
+#error "libcurl 7.74 or later is needed"
+#endif
+
 HIDDEN_BEGIN
 
 /* The limits and options of every transfer of an engine. The strings are the caller's, and have
