@@ -170,6 +170,7 @@ static bool was_not_served(const transfer *t, const origin *o, CURLcode result) 
   return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
          t->finished < t->deadline;
 #else
+  (void)result;
   return false;
 #endif
 }

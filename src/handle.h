@@ -17,6 +17,7 @@
 #include "hidden.h"
 
 #if LIBCURL_VERSION_NUM < 0x074a00
+/* cppcheck-suppress preprocessorErrorDirective */
 #error "libcurl 7.74 or later is needed"
 #endif
 
