@@ -33,7 +33,6 @@ local ENDINGS = {
 ---@field slot number? under `max_rate`, not used yet
 ---@field transfer aitoearn.Transfer? the last attempt's
 ---@field fresh boolean? whether to ask over a new connection
----@field response table? of the option `response`
 
 local function fail(call, failure, context)
   context = context or {}
@@ -205,20 +204,6 @@ local FETCH = {
   end,
 }
 
--- The time for an attempt, and what is left for the whole call.
-local function limits(call, now)
-  local opts = call.opts
-  local timeout, left = opts.timeout, nil
-  if call.give_up_at then
-    left = math.max(call.give_up_at - now, 0)
-    call.cut_short = not timeout or left < timeout
-  elseif opts.deadline then -- in a batch: the clock starts when it is sent
-    call.cut_short = not timeout or opts.deadline < timeout
-    timeout = math.min(timeout or opts.deadline, opts.deadline)
-  end
-  return timeout, left
-end
-
 -- One attempt.
 ---@return aitoearn.Record? record
 ---@return aitoearn.Failure? failure
@@ -238,7 +223,14 @@ local function attempt(call)
     release_probe(call)
     return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
   end
-  local timeout, left = limits(call, now)
+  local timeout, left = opts.timeout, nil
+  if call.give_up_at then
+    left = math.max(call.give_up_at - now, 0)
+    call.cut_short = not timeout or left < timeout
+  elseif opts.deadline then -- in a batch: the clock starts when it is sent
+    call.cut_short = not timeout or opts.deadline < timeout
+    timeout = math.min(timeout or opts.deadline, opts.deadline)
+  end
   local transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left,
     call.fresh)
   call.made = call.made + 1
@@ -319,19 +311,10 @@ local function explain_deadline(call, failure)
   end
 end
 
--- Starts a fetch in a call; returns why it cannot be made at all.
-local function begin(call, site, id, opts, in_batch)
-  local client = call.client
-  local now = client.now()
-  call.site, call.id, call.opts, call.made, call.started = site, id, opts, 0, now
+-- Forgets the call's last fetch.
+local function reset(call)
   call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
   call.transfer, call.fresh = nil, nil
-  call.step = FETCH
-  if opts.deadline and not in_batch then
-    call.give_up_at = opts.give_up_at or now + opts.deadline
-  end
-  local problem = check.id_problem(id)
-  return problem and "record id: " .. problem or client.host.problem and client.host.problem()
 end
 
 --- Fetches one record.
@@ -345,7 +328,17 @@ end
 ---@return aitoearn.Error? err
 ---@return aitoearn.Transfer? transfer that brought the record
 function M.record(call, site, id, opts, in_batch)
-  local problem = begin(call, site, id, opts, in_batch)
+  local client = call.client
+  local now = client.now()
+  if call.made then
+    reset(call)
+  end
+  call.site, call.id, call.opts, call.made, call.started, call.step = site, id, opts, 0, now, FETCH
+  if opts.deadline and not in_batch then
+    call.give_up_at = opts.give_up_at or now + opts.deadline
+  end
+  local problem = check.id_problem(id)
+  problem = problem and "record id: " .. problem or client.host.problem and client.host.problem()
   if problem then
     return nil, fail(call, { kind = "argument", message = problem })
   end

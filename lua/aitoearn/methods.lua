@@ -37,25 +37,27 @@ local function read(client, opts, rules)
   return given, site
 end
 
+local function is_wait(method)
+  return method == "wait" or method == "wait_all"
+end
+
 -- Counts a call that ended, and tells of it.
 local function report_end(client, method, started, id, record, err)
-  client.counts:add_outcome(err)
-  if method ~= "wait" and method ~= "wait_all" then
-    client.counts:add_latency(client.now() - started)
-  end
+  local elapsed = client.now() - started
+  client.counts:add(err, not is_wait(method) and elapsed or nil)
   if client.observed then
-    hooks.emit(client, { type = "done", method = method, record_id = id, elapsed = client.now() - started,
+    hooks.emit(client, { type = "done", method = method, record_id = id, elapsed = elapsed,
       status = record and record.status, kind = err and err.kind, code = err and err.code, site = err and err.site,
       attempts = err and #err.attempts })
   end
 end
 
 -- Ends a call that has one id: the one value that a record is, or `nil, err`.
-local function answer(call, method, started, id, record, err)
+local function answer(call, method, started, id, given, record, err)
   if not call.is_over then
     report_end(call.client, method, started, id, record, err)
-    if call.response then
-      fetch.describe_response(call.response, call, err)
+    if given.response then
+      fetch.describe_response(given.response, call, err)
     end
   end
   if record then
@@ -65,27 +67,26 @@ local function answer(call, method, started, id, record, err)
 end
 
 -- What a task that is cancelled returns of a method that has one id.
-local function cancel_single(call, method, started, id, record)
+local function cancel_single(call, method, started, id, given, record)
   local err = fetch.cancelled(call, call.site, id)
   err.record = record
   report_end(call.client, method, started or call.client.now(), id, nil, err)
-  if call.response then
-    fetch.describe_response(call.response, call, err)
+  if given and given.response then
+    fetch.describe_response(given.response, call, err)
   end
   return nil, err
 end
 
 local function cancel_get_record(call)
-  return cancel_single(call, "get_record", call.started, call.id)
+  return cancel_single(call, "get_record", call.started, call.id, call.opts)
 end
 
 function prepare.get_record(client, id, opts)
   local given, site = read(client, opts)
   return function(call)
     client.calls = client.calls + 1
-    call.response = given.response
     local record, err = fetch.record(call, site, id, given)
-    return answer(call, "get_record", call.started, id, record, err)
+    return answer(call, "get_record", call.started, id, given, record, err)
   end, cancel_get_record
 end
 
@@ -98,14 +99,13 @@ function prepare.locate(client, id, opts)
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
-    call.response = given.response
     local record, extra = locate.record(call, id, given)
     if record then
-      return answer(call, "locate", started, id, record), extra
+      return answer(call, "locate", started, id, given, record), extra
     end
-    return answer(call, "locate", started, id, nil, extra)
+    return answer(call, "locate", started, id, given, nil, extra)
   end, function(call)
-    return cancel_single(call, "locate", started, id)
+    return cancel_single(call, "locate", started, id, given)
   end
 end
 
@@ -260,7 +260,6 @@ function prepare.wait(client, id, opts)
       return fetch.record(call, site, id, look)
     end
     client.calls = client.calls + 1
-    call.response = given.response
     local seconds, record, err, raised = watch:look(ask)
     while seconds do
       call:sleep(seconds)
@@ -269,9 +268,9 @@ function prepare.wait(client, id, opts)
     if raised then
       error(raised, 0)
     end
-    return answer(call, "wait", watch.started, id, record, err)
+    return answer(call, "wait", watch.started, id, given, record, err)
   end, function(call)
-    return cancel_single(call, "wait", watch and watch.started, id, watch and watch.record)
+    return cancel_single(call, "wait", watch and watch.started, id, given, watch and watch.record)
   end
 end
 
