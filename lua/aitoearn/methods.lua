@@ -43,16 +43,18 @@ function M.read(client, opts, rules)
   return given, site
 end
 
+local function is_wait(method)
+  return method == "wait" or method == "wait_all"
+end
+
 -- Counts a call that ended, and tells of it.
 local function report_end(client, method, started, id, record, err, flow_id)
-  client.counts:add_outcome(err)
-  if method ~= "wait" and method ~= "wait_all" then
-    client.counts:add_latency(client.now() - started)
-  end
+  local elapsed = client.now() - started
+  client.counts:add(err, not is_wait(method) and elapsed or nil)
   if client.observed then
-    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id,
-      elapsed = client.now() - started, status = type(record) == "table" and record.status or nil, kind = err and err.kind,
-      code = err and err.code, site = err and err.site, attempts = err and #err.attempts })
+    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id, elapsed = elapsed,
+      status = type(record) == "table" and record.status or nil, kind = err and err.kind, code = err and err.code,
+      site = err and err.site, attempts = err and #err.attempts })
   end
 end
 
@@ -61,16 +63,17 @@ end
 ---@param method string
 ---@param started number on the host's clock
 ---@param id any the record's
+---@param given table the call's options
 ---@param record any
 ---@param err? aitoearn.Error
 ---@param flow_id? any
 ---@return any record
 ---@return aitoearn.Error? err
-function M.answer(call, method, started, id, record, err, flow_id)
+function M.answer(call, method, started, id, given, record, err, flow_id)
   if not call.is_over then
     report_end(call.client, method, started, id, record, err, flow_id)
-    if call.response then
-      fetch.describe_response(call.response, call, err)
+    if given.response then
+      fetch.describe_response(given.response, call, err)
     end
   end
   if record then
@@ -84,31 +87,31 @@ end
 ---@param method string
 ---@param started? number on the host's clock
 ---@param id any the record's
+---@param given? table the call's options
 ---@param record? aitoearn.Record the last good one
 ---@param flow_id? any
 ---@return nil
 ---@return aitoearn.Error err
-function M.cancel_single(call, method, started, id, record, flow_id)
+function M.cancel_single(call, method, started, id, given, record, flow_id)
   local err = fetch.cancelled(call, call.site, id)
   err.record = record
   report_end(call.client, method, started or call.client.now(), id, nil, err, flow_id)
-  if call.response then
-    fetch.describe_response(call.response, call, err)
+  if given and given.response then
+    fetch.describe_response(given.response, call, err)
   end
   return nil, err
 end
 
 local function cancel_get_record(call)
-  return M.cancel_single(call, "get_record", call.started, call.id)
+  return M.cancel_single(call, "get_record", call.started, call.id, call.opts)
 end
 
 function prepare.get_record(client, id, opts)
   local given, site = M.read(client, opts)
   return function(call)
     client.calls = client.calls + 1
-    call.response = given.response
     local record, err = fetch.record(call, site, id, given)
-    return M.answer(call, "get_record", call.started, id, record, err)
+    return M.answer(call, "get_record", call.started, id, given, record, err)
   end, cancel_get_record
 end
 
@@ -121,14 +124,13 @@ function prepare.locate(client, id, opts)
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
-    call.response = given.response
     local record, extra = locate.record(call, id, given)
     if record then
-      return M.answer(call, "locate", started, id, record), extra
+      return M.answer(call, "locate", started, id, given, record), extra
     end
-    return M.answer(call, "locate", started, id, nil, extra)
+    return M.answer(call, "locate", started, id, given, nil, extra)
   end, function(call)
-    return M.cancel_single(call, "locate", started, id)
+    return M.cancel_single(call, "locate", started, id, given)
   end
 end
 
@@ -307,10 +309,10 @@ function prepare.wait(client, id, opts)
       return fetch.record(call, site, id, look)
     end
     client.calls = client.calls + 1
-    call.response = given.response
-    return M.answer(call, "wait", watch.started, id, M.wait(call, watch, ask))
+    local record, err = M.wait(call, watch, ask)
+    return M.answer(call, "wait", watch.started, id, given, record, err)
   end, function(call)
-    return M.cancel_single(call, "wait", watch and watch.started, id, watch and watch.record)
+    return M.cancel_single(call, "wait", watch and watch.started, id, given, watch and watch.record)
   end
 end
 

@@ -21,11 +21,10 @@ local function prepared(client, method, given, facts, send)
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
-    call.response = given.response
     local value, err = send(call)
-    return methods.answer(call, method, started, facts.id, value, err, facts.flow_id)
+    return methods.answer(call, method, started, facts.id, given, value, err, facts.flow_id)
   end, function(call)
-    return methods.cancel_single(call, method, started, facts.id, nil, facts.flow_id)
+    return methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
   end
 end
 
