@@ -5,22 +5,14 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-/* Around the declarations of every header of ours: nothing but the entry point is exported, whoever
- * compiles. (A command line's -fvisibility=hidden would do, but LuaRocks passes none.) */
-#if defined(__GNUC__)
-#define HIDDEN_BEGIN _Pragma("GCC visibility push(hidden)")
-#define HIDDEN_END _Pragma("GCC visibility pop")
-#else
-#define HIDDEN_BEGIN
-#define HIDDEN_END
-#endif
+#include "hidden.h"
 
 #if LUA_VERSION_NUM < 502
 
 #define LUA_OK 0
 #define lua_rawlen lua_objlen
 
-/* A 5.1 userdata has one table for company: its environment. */
+/* In Lua 5.1 a userdata's only user value is its environment table. */
 #define lua_setuservalue(L, index) lua_setfenv((L), (index))
 #define lua_getuservalue(L, index) lua_getfenv((L), (index))
 
@@ -28,7 +20,9 @@ static inline int lua_absindex(lua_State *L, int index) {
   return index > 0 || index <= LUA_REGISTRYINDEX ? index : lua_gettop(L) + index + 1;
 }
 
-static inline void luaL_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
+/* Under another name, since LuaJIT 2.1 declares its own luaL_setfuncs, which PUC 5.1 has not. */
+#define luaL_setfuncs compat_setfuncs
+static inline void compat_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues) {
   luaL_checkstack(L, upvalues + 1, "too many upvalues");
   for (; functions->name != NULL; functions++) {
     for (int i = 0; i < upvalues; i++)

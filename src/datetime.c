@@ -1,5 +1,8 @@
-/* datetime.c: RFC 3339, section 5.6, to Unix seconds. */
+/* datetime.c: RFC 3339, section 5.6, to Unix seconds and back. */
 #include "datetime.h"
+
+#include <math.h>
+#include <stdio.h>
 
 typedef struct {
   const char *at;
@@ -92,16 +95,51 @@ bool datetime_parse(const char *text, size_t length, double *seconds) {
   return true;
 }
 
+bool datetime_format(double seconds, char text[DATETIME_BYTES]) {
+  double total = floor(seconds * 1000 + 0.5);
+  double days = floor(total / 86400000);
+  if (!(total >= -62167219200000.0 && total < 253402300800000.0)) /* also refuses NaN */
+    return false;
+  int left = (int)(total - days * 86400000);
+  /* Days since 0000-03-01, in eras of 400 years: the inverse of days_since_epoch. */
+  int day = (int)days + 719468;
+  int era = (day >= 0 ? day : day - 146096) / 146097;
+  int of_era = day - era * 146097;
+  int year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+  int of_year = of_era - (365 * year + year / 4 - year / 100);
+  int from_march = (5 * of_year + 2) / 153;
+  int month = from_march < 10 ? from_march + 3 : from_march - 9;
+  (void)snprintf(text, DATETIME_BYTES, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ",
+                 era * 400 + year + (month <= 2), month, of_year - (153 * from_march + 2) / 5 + 1,
+                 left / 3600000, left / 60000 % 60, left / 1000 % 60, left % 1000);
+  return true;
+}
+
 /** Reads an RFC 3339 date-time.
  * @function parse_datetime
- * @tparam string text such as `2026-07-02T12:00:00.000Z`
- * @treturn number|nil Unix seconds with their fraction; nil where the text is no date-time */
+ * @tparam string text such as `2026-07-02T12:00:00.000Z`; without `Z` or an offset it is none
+ * @treturn number|nil Unix seconds, an integer if they are whole; nil if the text is no date-time */
 static int l_parse_datetime(lua_State *L) {
   size_t length;
   double seconds;
   const char *text = luaL_checklstring(L, 1, &length);
-  if (datetime_parse(text, length, &seconds))
+  if (!datetime_parse(text, length, &seconds))
+    lua_pushnil(L);
+  else if (seconds == floor(seconds))
+    lua_pushinteger(L, (lua_Integer)seconds);
+  else
     lua_pushnumber(L, seconds);
+  return 1;
+}
+
+/** Writes a date-time as the platform does, in UTC and to the millisecond.
+ * @function format_datetime
+ * @tparam number seconds Unix seconds
+ * @treturn string|nil such as `2026-07-02T12:00:00.000Z`; nil outside the years 0000 to 9999 */
+static int l_format_datetime(lua_State *L) {
+  char text[DATETIME_BYTES];
+  if (datetime_format(luaL_checknumber(L, 1), text))
+    lua_pushstring(L, text);
   else
     lua_pushnil(L);
   return 1;
@@ -110,4 +148,6 @@ static int l_parse_datetime(lua_State *L) {
 void datetime_open(lua_State *L) {
   lua_pushcfunction(L, l_parse_datetime);
   lua_setfield(L, -2, "parse_datetime");
+  lua_pushcfunction(L, l_format_datetime);
+  lua_setfield(L, -2, "format_datetime");
 }

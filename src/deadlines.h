@@ -1,5 +1,5 @@
-/* deadlines.h: a binary heap of the transfers that end by themselves at a time: those that wait for a
- * connection, and timers. The earliest is at hand, whatever the number. */
+/* deadlines.h: a binary heap of the transfers that end by themselves at a time: those that wait
+ * for a connection, and timers. The earliest is found in constant time. */
 #ifndef AITOEARN_DEADLINES_H
 #define AITOEARN_DEADLINES_H
 
@@ -8,7 +8,7 @@
 
 #include "transfer.h"
 
-#include "compat.h"
+#include "hidden.h"
 
 HIDDEN_BEGIN
 

@@ -1,4 +1,4 @@
-/* envelope.h: from the bytes of an answer to a record, or to why there is none.
+/* envelope.h: from the bytes of an answer to its value, or to why there is none.
  *
  * The envelope is `{code, message, data, requestId, timestamp}`; success is `code == 0` and nothing
  * else, whatever the HTTP status (the API page's first sentence). */
@@ -9,20 +9,13 @@
 
 HIDDEN_BEGIN
 
-/* The decoder's two Lua values, kept as upvalues 2 and 3 of every C function that decodes (upvalue 1
- * is its own type's metatable): lua-cjson's decode function, and the metatable of records. */
-#define ENVELOPE_DECODE lua_upvalueindex(2)
-#define ENVELOPE_RECORD lua_upvalueindex(3)
+/* Takes the body, a string, from the top of the stack and pushes its value (returns 1), or nil and a
+ * failure (returns 2). `kind` is one of shape_find's: NULL is a record. A record has no metatable
+ * yet. Raises what a debug hook or a finalizer raises meanwhile. */
+int envelope_push(lua_State *L, const char *kind, long http_status);
 
-/* Takes the body, a string, from the top of the stack and pushes the record (returns 1), or nil and a
- * failure (returns 2). */
-int envelope_push_record(lua_State *L, long http_status);
-
-/* Pushes the two upvalues: a private lua-cjson instance's decode, and the record metatable of the
- * module table at `module`. */
-void envelope_push_upvalues(lua_State *L, int module);
-
-/* Adds record_metatable and decode(body) to the module table on top of the stack. */
+/* Makes the private lua-cjson instance, which the registry keeps, and adds decode(body, kind) to the
+ * module table on top of the stack. */
 void envelope_open(lua_State *L);
 
 HIDDEN_END

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 void fail_argument(lua_State *L, int index, const char *message) {
   luaL_argerror(L, index, message);
@@ -17,40 +18,73 @@ int fail_push(lua_State *L, const char *kind, const char *message) {
   return 2;
 }
 
-/* A handshake that broke off (35) may go better next time; a certificate that does not verify, or a
- * file of ours that cannot be read, will not. */
+/* Libcurl's codes that are more than "transport", and the fact that one sets. A handshake that broke off
+ * may go better next time; a certificate that does not verify, or a file that cannot be read, will not. */
 static const struct {
   CURLcode code;
   const char *kind;
+  const char *fact;
 } kinds[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, "dns"},
-    {CURLE_COULDNT_RESOLVE_PROXY, "dns"},
-    {CURLE_COULDNT_CONNECT, "connect"},
-    {CURLE_INTERFACE_FAILED, "connect"},
-    {CURLE_OPERATION_TIMEDOUT, "timeout"},
-    {CURLE_SSL_CONNECT_ERROR, "tls"},
-    {CURLE_PEER_FAILED_VERIFICATION, "tls"},
-    {CURLE_SSL_CERTPROBLEM, "tls"},
-    {CURLE_SSL_CIPHER, "tls"},
-    {CURLE_SSL_CACERT_BADFILE, "tls"},
-    {CURLE_SSL_CRL_BADFILE, "tls"},
-    {CURLE_SSL_ISSUER_ERROR, "tls"},
-    {CURLE_SSL_ENGINE_NOTFOUND, "tls"},
-    {CURLE_SSL_ENGINE_SETFAILED, "tls"},
-    {CURLE_SSL_ENGINE_INITFAILED, "tls"},
-    {CURLE_SSL_PINNEDPUBKEYNOTMATCH, "tls"},
-    {CURLE_SSL_INVALIDCERTSTATUS, "tls"},
-    {CURLE_USE_SSL_FAILED, "tls"},
+    {CURLE_COULDNT_RESOLVE_HOST, "dns", NULL},
+    {CURLE_COULDNT_RESOLVE_PROXY, "dns", NULL},
+    {CURLE_COULDNT_CONNECT, "connect", NULL},
+    {CURLE_INTERFACE_FAILED, "connect", NULL},
+    {CURLE_PROXY, "connect", NULL}, /* a SOCKS proxy refused, or could not reach the server */
+    {CURLE_OPERATION_TIMEDOUT, "timeout", NULL},
+    {CURLE_SSL_CONNECT_ERROR, "tls", "handshake"},
+    {CURLE_PEER_FAILED_VERIFICATION, "tls", NULL},
+    {CURLE_SSL_CERTPROBLEM, "tls", "bad_cert_file"},
+    {CURLE_SSL_CIPHER, "tls", NULL},
+    {CURLE_SSL_CACERT_BADFILE, "tls", "bad_ca_file"},
+    {CURLE_SSL_CRL_BADFILE, "tls", NULL},
+    {CURLE_SSL_ISSUER_ERROR, "tls", NULL},
+    {CURLE_SSL_ENGINE_NOTFOUND, "tls", NULL},
+    {CURLE_SSL_ENGINE_SETFAILED, "tls", NULL},
+    {CURLE_SSL_ENGINE_INITFAILED, "tls", NULL},
+    {CURLE_SSL_PINNEDPUBKEYNOTMATCH, "tls", NULL},
+    {CURLE_SSL_INVALIDCERTSTATUS, "tls", NULL},
+    {CURLE_USE_SSL_FAILED, "tls", NULL},
 };
+
+/* The HTTP status with which a proxy answered CONNECT, 0 if the message is about something else.
+ * Libcurl has no code of its own for it; the words are those of 7.74 to 7.86 and of 7.87 on. */
+static long connect_status(const char *detail) {
+  static const char *const words[] = {"CONNECT tunnel failed, response ", "Received HTTP code "};
+  for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+    if (strncmp(detail, words[i], strlen(words[i])) == 0)
+      return strtol(detail + strlen(words[i]), NULL, 10);
+  return 0;
+}
+
+/* Pushes the failure if the proxy is what is in the way. `proxy` says that another attempt will not
+ * help. Libcurl's words about a URL hold its password. */
+static bool push_proxy_failure(lua_State *L, const char *detail) {
+  long status = connect_status(detail);
+  bool unreadable = strncmp(detail, "Unsupported proxy", 17) == 0;
+  if (unreadable)
+    fail_push(L, "connect",
+              "the proxy's URL cannot be read, or libcurl does not support its scheme");
+  else if (status != 0)
+    fail_push(L, "connect",
+              lua_pushfstring(L, "the proxy refused to connect: HTTP status %d", (int)status));
+  if (unreadable || (status >= 400 && status < 500 && status != 408 && status != 429))
+    fail_set_true(L, "proxy");
+  return unreadable || status != 0;
+}
 
 int fail_push_curl(lua_State *L, CURLcode code, const char *detail) {
   const char *kind = "transport";
+  const char *fact = NULL;
+  if (push_proxy_failure(L, detail))
+    return 2;
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-    if (kinds[i].code == code)
+    if (kinds[i].code == code) {
       kind = kinds[i].kind;
+      fact = kinds[i].fact;
+    }
   fail_push(L, kind, detail[0] != '\0' ? detail : curl_easy_strerror(code));
-  if (code == CURLE_SSL_CONNECT_ERROR)
-    fail_set_true(L, "handshake");
+  if (fact != NULL)
+    fail_set_true(L, fact);
   return 2;
 }
 

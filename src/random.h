@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "compat.h"
+#include "hidden.h"
 
 HIDDEN_BEGIN
 

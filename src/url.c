@@ -7,8 +7,8 @@
 
 /* RFC 3986, 2.3. */
 static bool is_unreserved(unsigned char byte) {
-  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || (byte >= 'A' && byte <= 'Z') ||
-         (byte != '\0' && strchr("-._~", byte) != NULL);
+  return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
+         (byte >= 'A' && byte <= 'Z') || (byte != '\0' && strchr("-._~", byte) != NULL);
 }
 
 char *url_put_segment(char *at, const char *text, size_t length) {
@@ -31,12 +31,13 @@ static const struct {
   CURLUPart part;
   const char *name;
 } parts[] = {
-    {CURLUPART_SCHEME, "scheme"}, {CURLUPART_USER, "user"},         {CURLUPART_PASSWORD, "password"},
-    {CURLUPART_HOST, "host"},     {CURLUPART_PORT, "port"},         {CURLUPART_PATH, "path"},
-    {CURLUPART_QUERY, "query"},   {CURLUPART_FRAGMENT, "fragment"},
+    {CURLUPART_SCHEME, "scheme"},     {CURLUPART_USER, "user"},
+    {CURLUPART_PASSWORD, "password"}, {CURLUPART_HOST, "host"},
+    {CURLUPART_PORT, "port"},         {CURLUPART_PATH, "path"},
+    {CURLUPART_QUERY, "query"},       {CURLUPART_FRAGMENT, "fragment"},
 };
 
-/* What libcurl allocates lives in a userdata, lest an error of Lua's on the way leave it behind. */
+/* What libcurl allocates lives in a userdata, so that a Lua error on the way does not leak it. */
 typedef struct {
   CURLU *url;
   char *part;
@@ -70,7 +71,7 @@ static CURLUcode check_memory(lua_State *L, CURLUcode code) {
 /** Takes a URL apart.
  * @function parse_url
  * @tparam string text with its scheme
- * @treturn table|nil scheme, user, password, host, port, path, query, fragment, where they are there
+ * @treturn table|nil those of scheme, user, password, host, port, path, query, fragment that it has
  * @treturn nil|string what is wrong with it */
 static int l_parse_url(lua_State *L) {
   const char *text = luaL_checkstring(L, 1);
@@ -107,6 +108,18 @@ static int l_has_control(lua_State *L) {
   return 1;
 }
 
+/** Percent-encodes a text as one path segment or one value of a query.
+ * @function encode_segment
+ * @tparam string text
+ * @treturn string */
+static int l_encode_segment(lua_State *L) {
+  size_t length;
+  const char *text = luaL_checklstring(L, 1, &length);
+  char *encoded = lua_newuserdata(L, 3 * length + 1);
+  lua_pushlstring(L, encoded, (size_t)(url_put_segment(encoded, text, length) - encoded));
+  return 1;
+}
+
 void url_open(lua_State *L) {
   lua_newtable(L);
   lua_pushcfunction(L, l_gc);
@@ -115,4 +128,6 @@ void url_open(lua_State *L) {
   lua_setfield(L, -2, "parse_url");
   lua_pushcfunction(L, l_has_control);
   lua_setfield(L, -2, "has_control");
+  lua_pushcfunction(L, l_encode_segment);
+  lua_setfield(L, -2, "encode_segment");
 }

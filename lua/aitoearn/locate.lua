@@ -4,16 +4,24 @@
 local core = require "aitoearn.core"
 local fetch = require "aitoearn.fetch"
 
-local locate = {}
+local M = {}
 
+-- How many ids to remember.
 local REMEMBERED_IDS = 10000
 
---- What a client remembers of where ids live: the last 10,000.
--- @treturn table
-function locate.memory()
+-- The last ids that were found, and where.
+---@class aitoearn.LocateMemory
+---@field ring string[] ids, the oldest overwritten
+---@field at integer the newest one's place
+---@field sites table<string, aitoearn.Site>
+
+--- What a client remembers of where ids live: nothing yet.
+---@return aitoearn.LocateMemory
+function M.memory()
   return { ring = {}, at = 0, sites = {} }
 end
 
+-- Remembers where an id lives, and forgets the oldest.
 local function remember(homes, id, site)
   if not homes.sites[id] then
     homes.at = homes.at % REMEMBERED_IDS + 1
@@ -26,6 +34,7 @@ local function remember(homes, id, site)
   homes.sites[id] = site
 end
 
+-- All sites, the one that is remembered first.
 local function sites_to_ask(client, id)
   local home = client.homes.sites[id]
   local list = { home }
@@ -49,12 +58,12 @@ local function fetch_options(client, opts)
 end
 
 --- Asks one site after the other.
--- @tparam aitoearn.Call call
--- @tparam string id
--- @tparam table opts as for `fetch.record`
--- @treturn table|nil record
--- @treturn string|aitoearn.Error the site's name; not found only where every site said so, else the first other error
-function locate.record(call, id, opts)
+---@param call aitoearn.Call
+---@param id string
+---@param opts table as for `fetch.record`
+---@return aitoearn.Record? record
+---@return string|aitoearn.Error site_name or the error: not found only where every site said so, else the first other one
+function M.record(call, id, opts)
   local client = call.client
   local given = fetch_options(client, opts)
   local not_found, other
@@ -77,4 +86,4 @@ function locate.record(call, id, opts)
   return nil, other or not_found
 end
 
-return locate
+return M

@@ -2,6 +2,11 @@
 -- Pure: the random source and the times come in as arguments. A pacer belongs to one record that somebody waits for.
 -- @module aitoearn.pace
 
+local core = require "aitoearn.core"
+local records = require "aitoearn.record"
+
+local status = core.status
+
 local M = {}
 
 -- Before its publish time a record is looked at after half the time that is left, since the time can be moved: at
@@ -10,9 +15,6 @@ local LONGEST_APPROACH = 3600
 
 -- Up to a fifth off a sleep. Jitter only ever shortens, so that a rule's bound holds for each look.
 local JITTER = 0.2
-
--- PUBLISHING without a platformWorkId that nothing has touched for so long may hang for ever (seconds).
-local STALLED_AFTER = 30 * 60
 
 -- An interval is a share of the time the record has been in its state, kept between the first and the last (seconds).
 -- Due: the server's scheduler starts posts every 30 s, and a quick one is PUBLISHED before we see it PUBLISHING, so
@@ -31,29 +33,21 @@ local FINAL = { first = 5, share = 0.15, last = 300 }
 local UNKNOWN = { first = 30, share = 0.15, last = 300 }
 
 local RULES = {
-  [-1] = FINAL, -- FAILED
-  [0] = DUE, -- WAITING_FOR_PUBLISH
-  [1] = FINAL, -- PUBLISHED
-  [2] = RUNNING, -- PUBLISHING
-  [3] = RUNNING, -- WAITING_FOR_UPDATE
-  [4] = RUNNING, -- UPDATING
-  [5] = FINAL, -- UPDATE_FAILED
-  [6] = DUE, -- QUEUED: a delayed job, or an automatic retry when its publish time is over
-  [7] = DUE, -- PLATFORM_SCHEDULED
-  [8] = WITH_USER, -- WAITING_FOR_USER_ACTION
-  [9] = FINAL, -- CANCELED
+  [status.FAILED] = FINAL,
+  [status.WAITING_FOR_PUBLISH] = DUE,
+  [status.PUBLISHED] = FINAL,
+  [status.PUBLISHING] = RUNNING,
+  [status.WAITING_FOR_UPDATE] = RUNNING,
+  [status.UPDATING] = RUNNING,
+  [status.UPDATE_FAILED] = FINAL,
+  [status.QUEUED] = DUE, -- a delayed job, or an automatic retry when its publish time is over
+  [status.PLATFORM_SCHEDULED] = DUE,
+  [status.WAITING_FOR_USER_ACTION] = WITH_USER,
+  [status.CANCELED] = FINAL,
 }
 
 local function clamp(value, least, most)
   return math.max(least, math.min(most, value))
-end
-
--- How long a PUBLISHING record has hung by now, in seconds; nil where it has not.
-local function stalled_for(record, now, publish_at, updated_at)
-  if record.status ~= 2 or (record.platformWorkId or "") ~= "" then return nil end
-  local touched = updated_at or publish_at
-  if touched and now - touched > STALLED_AFTER then return now - touched end
-  return nil
 end
 
 -- Waits for one record.
@@ -71,24 +65,28 @@ function M.new(random)
   return setmetatable({ random = random }, Pacer)
 end
 
--- Takes note of what a look found; true if the status is new. A clock that was put back starts it anew: better to
+-- Keeps what a look found; true if the status is new. A clock that was put back counts as a new status: better to
 -- ask too often than to sleep through the end.
-local function remember(self, status, now)
-  if self.since and status == self.status and now >= self.since then return false end
-  self.status, self.since = status, now
+local function remember(self, found, now)
+  if self.since and found == self.status and now >= self.since then
+    return false
+  end
+  self.status, self.since = found, now
   return true
 end
 
 -- The interval by the rules, before jitter, and whether it is one of the slow ones.
-local function interval_for(record, now, since, publish_at, updated_at)
+local function interval_for(record, now, since)
   local rule, elapsed = RULES[record.status] or UNKNOWN, now - since
-  if rule == DUE and publish_at then
-    if now < publish_at then return clamp((publish_at - now) / 2, DUE.first, LONGEST_APPROACH), true end
+  local publish_at = rule == DUE and records.published_at(record)
+  if publish_at and now < publish_at then
+    return clamp((publish_at - now) / 2, DUE.first, LONGEST_APPROACH), true
+  elseif publish_at then
     elapsed = math.min(elapsed, now - publish_at)
   end
-  local hung = stalled_for(record, now, publish_at, updated_at)
-  if hung then
-    rule, elapsed = STALLED, hung
+  local stalled = records.stalled_for(record, now)
+  if stalled then
+    rule, elapsed = STALLED, stalled
   end
   local interval = clamp(rule.share * elapsed, rule.first, rule.last)
   return interval, interval == rule.last
@@ -100,13 +98,13 @@ end
 -- the looks keep the distance they have, and a fifth off each would only be a fifth more requests.
 ---@param record table the record as just read, with the API's field names
 ---@param now number Unix seconds by the server's clock
----@param publish_at number? Unix seconds, `publishTime`
----@param updated_at number? Unix seconds, `updatedAt`
 ---@return number seconds from 4 to 3600
-function Pacer:delay(record, now, publish_at, updated_at)
+function Pacer:delay(record, now)
   local is_new = remember(self, record.status, now)
-  local interval, is_slow = interval_for(record, now, self.since, publish_at, updated_at)
-  if is_new or is_slow then interval = interval * (1 - JITTER * self.random()) end
+  local interval, is_slow = interval_for(record, now, self.since)
+  if is_new or is_slow then
+    interval = interval * (1 - JITTER * self.random())
+  end
   return interval
 end
 

@@ -1,6 +1,10 @@
---- What a failed attempt means: whether to try again, when, and how many tries the site can bear.
+--- What a failed attempt means: whether to try again, when, how many tries the site can bear, and whether a wait goes on.
 -- Pure: the random source and the time come in as arguments.
 -- @module aitoearn.retry
+
+local core = require "aitoearn.core"
+
+local code = core.code
 
 local M = {}
 
@@ -12,82 +16,147 @@ local M = {}
 
 -- How an attempt ended when it did not bring a record.
 ---@class aitoearn.Failure
----@field kind string one of the kinds of `aitoearn.Error`
+---@field kind aitoearn.ErrorKind
+---@field message string
 ---@field code integer? the body's code, for kind `api`
+---@field name string? the platform's name of the code
 ---@field http_status integer?
+---@field request_id string?
+---@field body string? its beginning, for kinds `http` and `protocol`
 ---@field handshake boolean? kind `tls`: the handshake was cut off, as against a certificate that is wrong
 ---@field not_json boolean? the body was no JSON at all (a web page, most often)
+---@field proxy boolean? a proxy refused, or libcurl cannot read its URL
+---@field data_retryable boolean? the body's `data.retryable`
+---@field sent boolean? the request may have reached the server
 ---@field retry_after number? seconds, from the header's either form
 ---@field ttl number? seconds, the body's `data.ttl`
 ---@field rate_limit_reset number? Unix milliseconds, `X-RateLimit-Reset`
 ---@field date number? Unix seconds, the server's `Date`
+---@field hint string? in the place of the hint that the error would have: one of aitoearn.error's, or a sentence
 
 --- What holds where the caller says nothing.
 M.defaults = { max_attempts = 3, base = 0.25, max_delay = 10 }
 
--- A verdict is {most = attempts in all, if fewer than the policy's; when = a field that has to be set}.
-local TRANSIENT = {}
--- A malformed id can cause a 500 for ever, so it gets one more try and no third.
-local FEW = { most = 2 }
+-- Attempts in all. A malformed id can cause a 500 for ever: one more attempt, no third.
+local ANY, TWO = math.huge, 2
 
-local BY_HTTP_STATUS = {
-  [429] = TRANSIENT, -- too many requests
-  [500] = FEW, -- internal error
-  [502] = TRANSIENT, -- the gateways
-  [503] = TRANSIENT,
-  [504] = TRANSIENT,
-}
+local BY_HTTP_STATUS = { [429] = ANY, [500] = TWO, [502] = ANY, [503] = ANY, [504] = ANY }
 
--- The platform's codes; whatever is not listed, 0 apart, is permanent.
+-- Any other code, 0 apart, is permanent.
 local BY_CODE = {
-  [429] = TRANSIENT, -- TooManyRequests
-  [500] = FEW, -- InternalServerError
-  [502] = TRANSIENT, -- a gateway that speaks the envelope
-  [503] = TRANSIENT,
-  [504] = TRANSIENT,
-  [15071] = TRANSIENT, -- ChannelPlatformRateLimited
-  [15094] = TRANSIENT, -- ChannelPlatformServiceUnavailable
-  [19001] = TRANSIENT, -- RelayServerUnavailable, self-hosted sites
+  [code.TOO_MANY_REQUESTS] = ANY,
+  [code.INTERNAL_SERVER_ERROR] = TWO,
+  [code.BAD_GATEWAY] = ANY,
+  [code.SERVICE_UNAVAILABLE] = ANY,
+  [code.GATEWAY_TIMEOUT] = ANY,
+  [code.CHANNEL_PUBLISH_QUEUE_REMOVE_FAILED] = ANY,
+  [code.CHANNEL_PUBLISH_QUEUE_FAILED] = ANY,
+  [code.CHANNEL_PLATFORM_RATE_LIMITED] = ANY,
+  [code.CHANNEL_PLATFORM_SERVICE_UNAVAILABLE] = ANY,
+  [code.RELAY_SERVER_UNAVAILABLE] = ANY,
 }
 
--- Kinds that are not listed are permanent: argument, goal, cancelled, closed.
-local BY_KIND = {
-  dns = TRANSIENT,
-  connect = TRANSIENT,
-  timeout = TRANSIENT,
-  transport = TRANSIENT,
-  tls = { when = "handshake" }, -- a certificate that does not verify will not do so next time
-  protocol = { when = "not_json", elsewhere = true }, -- a web page: this server is no API, another may be
-  http = { field = "http_status", verdicts = BY_HTTP_STATUS },
-  api = { field = "code", verdicts = BY_CODE },
-}
+-- Of these two the server says itself, in `data.retryable`, whether they are transient.
+local SAYS_ITSELF = { [code.CHANNEL_PLATFORM_RATE_LIMITED] = true, [code.CHANNEL_PLATFORM_SERVICE_UNAVAILABLE] = true }
+
+local BY_KIND = { dns = ANY, connect = ANY, timeout = ANY, transport = ANY }
 
 local NOT_ANSWERED = { dns = true, connect = true, tls = true, timeout = true, transport = true }
 
 -- The shortest wait after a 429 that named no time, in seconds.
 local RATE_LIMITED_PAUSE = 1
 
--- No server means to be left alone for longer than a week, in seconds: such a wish would hold its site for good.
-local LONGEST_WISH = 7 * 24 * 3600
+-- Longer waits than a week, in seconds, are taken for nonsense: one would hold its site for good.
+local LONGEST_RETRY_AFTER = 7 * 24 * 3600
 
--- base * 2^40 is beyond any max_delay that means something; more would end in infinity.
+-- base * 2^40 is beyond any sensible max_delay; more would end in infinity.
 local MOST_DOUBLINGS = 40
 
---- Whether the same request may succeed when it is sent again.
+--- How often to send the same request at most, because of how an attempt failed.
 ---@param failure aitoearn.Failure
 ---@param other_endpoint boolean whether the site has another endpoint that the retry could use
----@return boolean retryable
----@return integer? most_attempts attempts in all for this end, where that is fewer than the policy may allow
-function M.classify(failure, other_endpoint)
-  local verdict = BY_KIND[failure.kind]
-  if verdict and verdict.verdicts then
-    local key = failure[verdict.field]
-    verdict = key ~= nil and verdict.verdicts[key]
+---@return number? attempts in all, without a policy's own bound; nil: it will fail again, so the first was the last
+function M.most_attempts(failure, other_endpoint)
+  local kind = failure.kind
+  if failure.proxy then
+    return nil
+  elseif kind == "api" then
+    return not (SAYS_ITSELF[failure.code] and failure.data_retryable == false) and BY_CODE[failure.code] or nil
+  elseif kind == "http" then
+    return BY_HTTP_STATUS[failure.http_status]
+  elseif kind == "tls" then -- a certificate that does not verify will not do so next time
+    return failure.handshake and ANY or nil
+  elseif kind == "protocol" then -- a web page: this server is no API, another may be
+    return failure.not_json and other_endpoint and ANY or nil
   end
-  if not verdict then return false end
-  if verdict.when and failure[verdict.when] ~= true then return false end
-  if verdict.elsewhere and not other_endpoint then return false end
-  return true, verdict.most
+  return BY_KIND[kind]
+end
+
+local UNCLEAR_CODES = {
+  [code.INTERNAL_SERVER_ERROR] = true,
+  [code.BAD_GATEWAY] = true,
+  [code.GATEWAY_TIMEOUT] = true,
+  [code.CHANNEL_PUBLISH_QUEUE_FAILED] = true,
+  [code.RELAY_SERVER_UNAVAILABLE] = true,
+}
+
+--- Whether a write that failed so may have taken effect all the same.
+---@param failure aitoearn.Failure
+---@return boolean
+function M.may_have_happened(failure)
+  local kind = failure.kind
+  if kind == "api" then
+    return UNCLEAR_CODES[failure.code] or false
+  elseif kind == "http" then
+    return failure.http_status >= 500
+  elseif kind == "protocol" then -- an answer came, and cannot be read
+    return true
+  end
+  return failure.sent or false
+end
+
+-- HTTP 4xx that a server may take back.
+local TRANSIENT_4XX = { [408] = true, [421] = true, [425] = true, [429] = true }
+
+--- Whether an id looks like one of the platform's: 24 hex digits.
+---@param id any
+---@return boolean
+function M.is_platform_id(id)
+  return type(id) == "string" and #id == 24 and not id:find "[^0-9a-fA-F]"
+end
+
+-- What ends a wait only before its first good record: it may never have been right.
+local function ends_first_look(failure, id, in_a_row)
+  local kind, http_status = failure.kind, failure.http_status or 0
+  if failure.code == code.INTERNAL_SERVER_ERROR or (kind == "http" and http_status == 500) then
+    return id ~= nil and in_a_row >= 3 and not M.is_platform_id(id)
+  elseif kind == "protocol" then
+    return failure.not_json == true and http_status >= 200 and http_status < 300
+  end
+  return kind == "http" and http_status >= 400 and http_status < 500 and not TRANSIENT_4XX[http_status]
+end
+
+--- Whether a failed look ends a wait before its time. Nothing else does.
+---@param failure aitoearn.Failure|aitoearn.Error
+---@param seen_good boolean whether the wait has seen a good record
+---@param id string? the record's id; nil where what is waited for is no record
+---@param in_a_row? integer how often in a row the wait's looks ended with this `code` or `http_status`; default 1
+---@return boolean
+function M.ends_wait(failure, seen_good, id, in_a_row)
+  local kind = failure.kind
+  in_a_row = in_a_row or 1
+  if kind == "argument" or kind == "cancelled" or kind == "closed" or kind == "goal" then
+    return true
+  elseif failure.proxy or (kind == "http" and failure.http_status == 407) then
+    return true
+  elseif kind == "tls" then
+    return not M.most_attempts(failure, false)
+  elseif failure.code == code.PUBLISH_RECORD_NOT_FOUND then -- a relay says so for each of its own failures
+    return not seen_good or in_a_row >= 2
+  elseif kind == "api" and not M.most_attempts(failure, false) then
+    return true
+  end
+  return not seen_good and ends_first_look(failure, id, in_a_row)
 end
 
 --- Whether this end says something about the endpoint's health.
@@ -95,7 +164,12 @@ end
 ---@param failure aitoearn.Failure
 ---@return boolean
 function M.counts_against_endpoint(failure)
-  if NOT_ANSWERED[failure.kind] or failure.not_json == true then return true end
+  if failure.proxy then
+    return false
+  end
+  if NOT_ANSWERED[failure.kind] or failure.not_json == true then
+    return true
+  end
   return type(failure.http_status) == "number" and failure.http_status >= 500
 end
 
@@ -111,60 +185,63 @@ end
 ---@param attempt integer attempts made so far, 1 or more
 ---@param random fun():number at least 0 and below 1
 ---@return number seconds
-function M.delay(policy, attempt, random)
+function M.backoff(policy, attempt, random)
   return random() * ceiling(policy, attempt)
 end
 
--- A number of seconds that can be waited for.
-local function is_span(value)
+local function is_number(value)
   return type(value) == "number" and value >= 0 and value < math.huge
 end
 
-local function is_wish(value)
-  return is_span(value) and value <= LONGEST_WISH
+-- 0 names no time: "now" is no time to come back at.
+local function is_named(seconds)
+  return is_number(seconds) and seconds > 0 and seconds <= LONGEST_RETRY_AFTER
 end
 
---- What the server asked for, in seconds from now.
--- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; nonsense in one, more than a week included, leaves
--- the word to the next.
--- The reset is a time by the server's clock, so it is read against the server's `Date` where that is known.
+--- When the server said to come back, in seconds from now.
+-- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; where one names no time, or nonsense (more than a
+-- week), the next one counts. The reset is a time by the server's clock, so it is read against the server's `Date`
+-- where that is known.
 ---@param failure aitoearn.Failure
 ---@param now number Unix seconds
----@return number? seconds nil where the server asked for nothing
-function M.wish(failure, now)
-  if is_wish(failure.retry_after) then return failure.retry_after end
-  if is_wish(failure.ttl) then return failure.ttl end
-  if is_span(failure.rate_limit_reset) then
-    local left = failure.rate_limit_reset / 1000 - (is_span(failure.date) and failure.date or now)
-    if is_wish(left) then return left end
+---@return number? seconds nil where the server named no time
+function M.retry_after(failure, now)
+  if is_named(failure.retry_after) then
+    return failure.retry_after
+  elseif is_named(failure.ttl) then
+    return failure.ttl
+  elseif is_number(failure.rate_limit_reset) then
+    local left = failure.rate_limit_reset / 1000 - (is_number(failure.date) and failure.date or now)
+    return is_named(left) and left or nil
   end
-  return nil
 end
 
 --- Whether the server said "too many requests", by its envelope or by its HTTP status.
 ---@param failure aitoearn.Failure
 ---@return boolean
 function M.is_rate_limited(failure)
-  return failure.kind == "api" and failure.code == 429 or failure.kind == "http" and failure.http_status == 429
+  return failure.kind == "api" and failure.code == code.TOO_MANY_REQUESTS
+    or failure.kind == "http" and failure.http_status == 429
 end
 
 --- How long to wait before the next attempt.
--- A wish of 0 names no time ("now" is no time to come back at), so it is not a free retry: the backoff decides.
--- After a 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
+-- A time that the server names is never shorter than `base`: one of microseconds would be obeyed a thousand times a
+-- second. After a 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
 ---@param policy aitoearn.RetryPolicy
 ---@param failure aitoearn.Failure
 ---@param attempt integer attempts made so far, 1 or more
 ---@param random fun():number at least 0 and below 1
 ---@param now number Unix seconds
 ---@return number seconds
----@return boolean named whether the server named the time
+---@return boolean from_server whether the server named the time
 function M.pause(policy, failure, attempt, random, now)
-  local wish = M.wish(failure, now)
-  if wish and wish > 0 then return wish, true end
-  if M.is_rate_limited(failure) then
+  local seconds = M.retry_after(failure, now)
+  if seconds then
+    return math.max(seconds, policy.base), true
+  elseif M.is_rate_limited(failure) then
     return RATE_LIMITED_PAUSE + random() * math.max(RATE_LIMITED_PAUSE, ceiling(policy, attempt)), false
   end
-  return M.delay(policy, attempt, random), false
+  return M.backoff(policy, attempt, random), false
 end
 
 -- gRPC's retry throttling (gRFC A6) with maxTokens 100 and tokenRatio 0.1. One difference: there every failure costs
@@ -187,14 +264,18 @@ end
 --- Pays for one retry.
 ---@return boolean allowed false, with nothing taken, at or below half of the bucket
 function Budget:take()
-  if self.tokens <= BUDGET_FLOOR then return false end
+  if self.tokens <= BUDGET_FLOOR then
+    return false
+  end
   self.tokens = self.tokens - 1
   return true
 end
 
 --- Puts a tenth of a token back for a call that succeeded.
 function Budget:success()
-  if self.tokens >= BUDGET_CAP then return end
+  if self.tokens >= BUDGET_CAP then
+    return
+  end
   -- In whole tenths: a sum of 0.1s drifts, and the floor is an exact number.
   local tenths = math.floor(self.tokens * 10 + 0.5) + 1
   self.tokens = math.min(BUDGET_CAP, tenths / 10)

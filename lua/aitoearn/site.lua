@@ -6,19 +6,29 @@
 -- is never ejected, even where the ejections of all others have run out, since nobody knows whether those work.
 -- @module aitoearn.site
 
+local retry = require "aitoearn.retry"
+
 local M = {}
+
+--- What stands between a base URL and the platform's publishing routes, and between those and a record's id.
+M.API = "/api/v2/channels/publish"
+M.RECORDS = "/records/"
 
 -- Failures in a row that eject an endpoint.
 local FAILURES = 3
 -- The first ejection, doubled by each further one, and the longest, in seconds.
 local FIRST_EJECTION = 5
 local LONGEST_EJECTION = 60
--- A probe that has told nothing for so long, in seconds, is lost: an error may have ended its caller.
+-- A probe without an outcome for this long, in seconds, is lost: an error may have ended its caller.
 local LOST_PROBE = 60
 
 -- One base URL and what is known of its health.
 ---@class aitoearn.Endpoint
 ---@field url string base URL
+---@field origin integer its place in the engine's list of origins
+---@field api string what the sibling routes' paths are appended to
+---@field prefix string what a record's id is appended to
+---@field problem aitoearn.Failure? of every call to it: what the environment says wrongly
 ---@field index integer its place in the listed order
 ---@field failures integer in a row
 ---@field ejections integer without a success in between
@@ -32,15 +42,33 @@ local LOST_PROBE = 60
 ---@field failures integer in a row
 ---@field retry_in number? seconds until it may be probed, while it is ejected
 
+-- What a site is made of (`options.read` returns a list of these).
+---@class aitoearn.SiteSpec
+---@field name string
+---@field urls string[] base URLs that serve the same site, the preferred one first
+---@field api_key string|fun():string
+---@field calls_back boolean? whether `api_key` calls a function of the user's
+---@field max_rate number? requests per second
+---@field headers string[]? further header lines, "Name: value"
+---@field cert_file string? a client certificate
+---@field key_file string?
+---@field secrets string[]? what must appear in no message, beside the key
+---@field problem aitoearn.Failure? the failure of every call: what the environment says wrongly
+---@field http_problem aitoearn.Failure? of those over http
+---@field https_problem aitoearn.Failure? of those over https
+
 -- The site itself.
 ---@class aitoearn.Site
 ---@field name string
 ---@field api_key string|fun():string
 ---@field endpoints aitoearn.Endpoint[]
----@field budget aitoearn.RetryBudget? for whoever sends the requests: this module does not look at it
+---@field secrets string[]
+---@field budget aitoearn.RetryBudget
 ---@field interval number? seconds between two requests at least
 ---@field private hold_until number?
 ---@field private hold_failure aitoearn.Failure?
+---@field private returned table<number, true> turns given back
+---@field private next_turn number?
 local Site = {}
 Site.__index = Site
 
@@ -53,17 +81,54 @@ function Site:__tostring()
   return ("aitoearn.site %s (%s)"):format(tostring(self.name), table.concat(urls, ", "))
 end
 
---- Makes a site.
----@param name string
----@param urls string[] base URLs that serve the same site, the preferred one first
----@param api_key string|fun():string
----@return aitoearn.Site
-function M.new(name, urls, api_key)
-  local endpoints = {}
-  for i, url in ipairs(urls) do
-    endpoints[i] = { url = url, index = i, failures = 0, ejections = 0, ejected_until = nil, probing = false }
+-- The place of an endpoint's origin in `origins`. Connections belong to a host and port and to what they are opened
+-- with, so base URLs that share all of that share an origin.
+local function origin_of(origins, url, spec)
+  local lines = spec.headers and table.concat(spec.headers, "\n")
+  local key = table.concat({ url:match "^%a+://[^/]*", spec.cert_file or "", spec.key_file or "", lines or "" }, "\n")
+  for i, origin in ipairs(origins) do
+    if origin.key == key then
+      return i
+    end
   end
-  return setmetatable({ name = name, api_key = api_key, endpoints = endpoints, returned = {} }, Site)
+  origins[#origins + 1] = { key = key, headers = spec.headers, cert_file = spec.cert_file, key_file = spec.key_file }
+  return #origins
+end
+
+local function new_endpoint(url, index, spec, origins)
+  return {
+    url = url,
+    origin = origin_of(origins, url, spec),
+    api = url .. M.API,
+    prefix = url .. M.API .. M.RECORDS,
+    problem = spec.problem or spec[url:match "^%a+" .. "_problem"],
+    index = index,
+    failures = 0,
+    ejections = 0,
+    ejected_until = nil,
+    probing = false,
+  }
+end
+
+--- Makes a site.
+---@param spec aitoearn.SiteSpec
+---@param origins table[]? the engine's option of that name; the origins that are new are appended
+---@return aitoearn.Site
+function M.new(spec, origins)
+  origins = origins or {}
+  local endpoints = {}
+  for i, url in ipairs(spec.urls) do
+    endpoints[i] = new_endpoint(url, i, spec, origins)
+  end
+  return setmetatable({
+    name = spec.name,
+    api_key = spec.api_key,
+    endpoints = endpoints,
+    secrets = spec.secrets or {},
+    budget = retry.budget(),
+    interval = spec.max_rate and 1 / spec.max_rate,
+    returned = {},
+  }, Site)
 end
 
 local function is_probed(endpoint, now)
@@ -75,7 +140,7 @@ local function is_usable(endpoint, now)
   return not out or (now >= out and not is_probed(endpoint, now))
 end
 
--- Whoever is given an endpoint that is not in service probes it.
+-- The caller that is given an endpoint out of service probes it.
 local function hand_out(endpoint, now)
   endpoint.probing = endpoint.ejected_until and now or false
   return endpoint, endpoint.probing ~= false
@@ -90,9 +155,13 @@ end
 ---@return boolean probe whether this caller is the one who probes it
 function Site:choose(now, avoid)
   local preferred = self.endpoints[1]
-  if preferred ~= avoid and not preferred.ejected_until then return preferred, false end -- as is the rule
+  if preferred ~= avoid and not preferred.ejected_until then -- the common case
+    return preferred, false
+  end
   for _, endpoint in ipairs(self.endpoints) do
-    if endpoint ~= avoid and is_usable(endpoint, now) then return hand_out(endpoint, now) end
+    if endpoint ~= avoid and is_usable(endpoint, now) then
+      return hand_out(endpoint, now)
+    end
   end
   -- One endpoint is always in service, and it was none of the others.
   return hand_out(avoid, now)
@@ -104,30 +173,36 @@ end
 ---@return boolean
 function Site:has_other(endpoint, now)
   for _, other in ipairs(self.endpoints) do
-    if other ~= endpoint and is_usable(other, now) then return true end
+    if other ~= endpoint and is_usable(other, now) then
+      return true
+    end
   end
   return false
 end
 
 local function other_in_service(self, endpoint)
   for _, other in ipairs(self.endpoints) do
-    if other ~= endpoint and not other.ejected_until then return true end
+    if other ~= endpoint and not other.ejected_until then
+      return true
+    end
   end
   return false
 end
 
---- Takes note of an attempt that its endpoint answered well.
+--- Records an attempt that its endpoint answered well.
 ---@param endpoint aitoearn.Endpoint
 ---@return "restore"|nil event
 function Site:succeed(endpoint) -- luacheck: ignore 212/self
-  if endpoint.failures == 0 then return nil end -- as is the rule
+  if endpoint.failures == 0 then -- the common case
+    return nil
+  end
   local was_out = endpoint.ejected_until ~= nil
   endpoint.failures, endpoint.ejections = 0, 0
   endpoint.ejected_until, endpoint.probing = nil, false
   return was_out and "restore" or nil
 end
 
---- Takes note of an attempt that counts against its endpoint.
+--- Records an attempt that counts against its endpoint.
 -- Three in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe ejects it
 -- again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
 ---@param endpoint aitoearn.Endpoint
@@ -138,8 +213,12 @@ function Site:fail(endpoint, now)
   endpoint.failures = endpoint.failures + 1
   local was_probe = endpoint.probing
   endpoint.probing = false
-  if endpoint.ejected_until and not was_probe then return nil end
-  if not was_probe and (endpoint.failures < FAILURES or not other_in_service(self, endpoint)) then return nil end
+  if endpoint.ejected_until and not was_probe then
+    return nil
+  end
+  if not was_probe and (endpoint.failures < FAILURES or not other_in_service(self, endpoint)) then
+    return nil
+  end
   local seconds = math.min(LONGEST_EJECTION, FIRST_EJECTION * 2 ^ endpoint.ejections)
   endpoint.ejections = endpoint.ejections + 1
   endpoint.ejected_until = now + seconds
@@ -155,10 +234,17 @@ end
 
 --- Nobody asks this site before a time, because it answered so (429). Of two times the later one holds.
 ---@param until_time number seconds
----@param failure aitoearn.Failure what named the time; handed to whoever cannot wait that long
+---@param failure aitoearn.Failure what named the time; the error of a caller that cannot wait that long
 function Site:hold(until_time, failure)
-  if self.hold_until and self.hold_until >= until_time then return end
+  if self.hold_until and self.hold_until >= until_time then
+    return
+  end
   self.hold_until, self.hold_failure = until_time, failure
+end
+
+--- Ends the hold, whatever the site asked for.
+function Site:release_hold()
+  self.hold_until, self.hold_failure = nil, nil
 end
 
 -- The earliest turn that was given back and has not passed; forgets those that have.
@@ -181,10 +267,14 @@ end
 ---@return number? seconds until the turn; nil where it would come after `latest`
 ---@return number? turn to give back where it is not used
 function Site:turn(now, latest)
-  if not self.interval then return 0 end
+  if not self.interval then
+    return 0
+  end
   local returned = earliest(self.returned, now)
   local turn = returned or math.max(now, self.next_turn or now)
-  if latest and turn > latest then return nil end
+  if latest and turn > latest then
+    return nil
+  end
   if returned then
     self.returned[returned] = nil
   else
@@ -194,9 +284,11 @@ function Site:turn(now, latest)
 end
 
 --- Gives a turn back that was not used: its caller was cancelled.
----@param turn number? as `turn` told it
+---@param turn number? as `turn` returned it
 function Site:return_turn(turn)
-  if turn then self.returned[turn] = true end
+  if turn then
+    self.returned[turn] = true
+  end
 end
 
 --- How long the site is still held.
@@ -204,17 +296,21 @@ end
 ---@return number? seconds_left nil where it is not held
 ---@return aitoearn.Failure? failure
 function Site:held(now)
-  if not self.hold_until then return nil end
+  if not self.hold_until then
+    return nil
+  end
   if self.hold_until <= now then
-    self.hold_until, self.hold_failure = nil, nil
+    self:release_hold()
     return nil
   end
   return self.hold_until - now, self.hold_failure
 end
 
---- Whether there is neither a hold nor an `interval` to ask about, as is the rule.
+--- Whether there is neither a hold nor an `interval` to ask about: the common case.
 ---@return boolean
-function Site:is_open() return not (self.hold_until or self.interval) end
+function Site:is_open()
+  return not (self.hold_until or self.interval)
+end
 
 local function health_of(endpoint, now)
   local out = endpoint.ejected_until
@@ -237,5 +333,10 @@ function Site:health(now)
   end
   return rows
 end
+
+--- What a sleeper asks after each nap: with a store behind the site (`aitoearn.share`) a hold may end before its time.
+Site.look, Site.nap = Site.held, math.huge
+
+M.Site = Site
 
 return M

@@ -4,6 +4,7 @@
 -- and those of a trivial location meanwhile. Then against one that answers at once: requests per second of the
 -- worker's CPU time, its threads included, which other programs on the machine hardly disturb.
 -- BUILD=folder measures another build of the C module, SECONDS=n changes the length of each run (5).
+-- RESTY_HTTP=folder (lua-resty-http's lib) measures that with lua-cjson beside ours as well, ROUNDS (5) times in turns.
 local platform = require "spec.platform"
 local server = require "spec.host.nginx.server"
 local shell = require "spec.platform.shell"
@@ -26,6 +27,31 @@ local LOCATIONS = [[
     location = /proxy_http { proxy_pass http://http_platform/api/v2/channels/publish/records/$arg_id; }
     location = /proxy_https { proxy_pass https://https_platform/api/v2/channels/publish/records/$arg_id; }
 ]]
+
+-- What one would write with lua-resty-http: it checks `code` and repeats nothing.
+local RESTY_LOCATIONS = [=[
+    lua_ssl_trusted_certificate "%s";
+    location ~ ^/resty_(https?)$ {
+      content_by_lua_block {
+        local folder = "%s"
+        if not package.path:find(folder, 1, true) then package.path = folder .. "/?.lua;" .. package.path end
+        local settings = require "settings"
+        local client = require("resty.http").new()
+        client:set_timeouts(5000, 10000, 10000)
+        local answer, problem = client:request_uri(
+          settings.platform[ngx.var[1]] .. "/api/v2/channels/publish/records/" .. ngx.var.arg_id, {
+            headers = { ["X-Api-Key"] = settings.client.api_key, Accept = "application/json" },
+            ssl_server_name = "localhost", keepalive_timeout = 60000, keepalive_pool = 64,
+          })
+        local body = answer and require("cjson").decode(answer.body)
+        if not body or body.code ~= 0 then
+          ngx.log(ngx.ERR, problem or answer.body)
+          return ngx.exit(502)
+        end
+        ngx.print(body.data.title)
+      }
+    }
+]=]
 
 local UNITS = { us = 1e-3, ms = 1, s = 1e3, m = 6e4 }
 
@@ -76,12 +102,32 @@ local function load_and_trivial(n, path)
   return report
 end
 
+local function spread(values)
+  table.sort(values)
+  return ("%.2f (%.2f to %.2f)"):format(values[math.ceil(#values / 2)], values[1], values[#values])
+end
+
+--- Ours and lua-resty-http in turns, so that what slows the machine down slows both.
+local function compare(n, scheme)
+  local cpu, rate = {}, {}
+  for round = 0, tonumber(os.getenv "ROUNDS") or 5 do
+    local theirs, ours = load(n, "/resty_" .. scheme .. "?id=ok"), load(n, "/" .. scheme .. "?id=ok")
+    if round > 0 then -- the first one opens connections
+      cpu[round], rate[round] = theirs.per_cpu / ours.per_cpu, ours.rate / theirs.rate
+      print(("  %-6s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s"):format(scheme, 1e6 / ours.per_cpu,
+        ours.rate, 1e6 / theirs.per_cpu, theirs.rate))
+    end
+  end
+  print(("  %-6s CPU a request, ours / theirs: %s; requests/s: %s"):format(scheme, spread(cpu), spread(rate)))
+end
+
 local function main()
+  local resty = os.getenv "RESTY_HTTP"
   local p = assert(platform.start { log = false })
   local n = server.start(p, {
     build = os.getenv "BUILD",
     http = CONFIGURATION:format(p.cn.http:match "//(.*)", p.cn.https:match "//(.*)"),
-    server = LOCATIONS:format(p.cn.key, p.ca_file),
+    server = LOCATIONS:format(p.cn.key, p.ca_file) .. (resty and RESTY_LOCATIONS:format(p.ca_file, resty) or ""),
     threads = os.getenv "THREADS" ~= "0",
   })
   local ok, problem = pcall(function()
@@ -108,6 +154,11 @@ local function main()
     end
     local complaints = n:complaints()
     assert(complaints == "", complaints)
+    if resty then
+      print "\nBeside lua-resty-http and lua-cjson (median, least and most of the rounds):"
+      compare(n, "http")
+      compare(n, "https")
+    end
   end)
   n:stop()
   p:stop()

@@ -1,8 +1,8 @@
-/* decode.c: libFuzzer's bytes are the body of an answer.
+/* decode.c: libFuzzer's bytes are the body of an answer, of every kind in turn.
  *
- * What has to hold: a record or a failure, nothing else on the stack and no error of Lua's; a failure has
- * kind and message; a record has its required fields, survives encoding and decoding (invariants.lua), and
- * goes through the same decoder again unchanged. */
+ * What has to hold (invariants.lua): a value or a failure, nothing else on the stack and no Lua error; a
+ * failure has kind and message; a value has its required fields and, encoded by aitoearn.json, goes
+ * through the decoder again unchanged. */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <stddef.h>

@@ -31,9 +31,9 @@ describe("the limits of an answer", function()
     end)
   end
 
-  it("are 8 MiB where nothing else is said", function()
-    record(helper.client():get_record "big:8388608")
-    refused "big:8388609"
+  it("are 1 MiB where nothing else is said", function()
+    record(helper.client():get_record "big:1048576")
+    refused "big:1048577"
   end)
 
   it("hold for what a compressed answer inflates to", function()

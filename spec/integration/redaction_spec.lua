@@ -91,6 +91,34 @@ describe("the API key", function()
     error_for(("HTTP/1.1 302 Found\r\nLocation: http://x.example/?k=%s\r\nConnection: close\r\n\r\n"):format(key), true)
   end)
 
+  it("is blotted out in the forms in which JSON, HTML and URLs write it", function()
+    local function written(form)
+      return (key:gsub(".", function(byte) return (form:format(byte:byte())) end))
+    end
+    for _, form in ipairs {
+      written "\\u%04x", written "\\u%04X", written "&#%d;", written "&#x%X;", written "%%%02X", written "%%%02x",
+      written "%%25%02X",
+      key:sub(1, 4) .. written("\\u%04x"):sub(4 * 6 + 1),
+    } do
+      local body = ('{"code":401,"message":"bad %s","requestId":"%s"}'):format(form, form)
+      p:raw("form", ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(#body, body))
+      local _, err = client:get_record("raw:form", { retry = false })
+      assert.same({ "bad ***", "***" }, { err.message, err.request_id }, form)
+      p:raw("form", "HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n<p>" .. form .. "</p>")
+      _, err = client:get_record("raw:form", { retry = false })
+      assert.equal("<p>***</p>", err.body)
+    end
+  end)
+
+  it("is sent, and blotted out, without the blanks around it", function()
+    client = helper.clocked { api_key = "  " .. key .. " " }
+    local err = failure("api", client:get_record "keyecho")
+    assert.equal("the key *** is not welcome", err.message)
+    is_nowhere_in(err)
+    assert.equal(key, p:requests()[1].api_key)
+    helper.record(helper.clocked({ api_key = function() return key .. " " end }):get_record "ok")
+  end)
+
   it("leaves no part of itself where the body is cut", function()
     for before = 512 - #key - 1, 513 do
       local err = error_for(("x"):rep(before) .. key .. ("y"):rep(600))

@@ -63,4 +63,27 @@ function M.tools(p)
   return fetch, ask, data, code
 end
 
+M.ROOT = "/api/v2/channels/publish"
+
+--- A function that sends a request to a route of one platform.
+---@param p spec.platform.Platform
+---@return fun(route: string, body?: table|string, options?: table): integer?, any, spec.platform.Fetched send as that
+--   of spec.platform.http; `options` as for `fetch`, and `base`, `type`
+function M.sender(p)
+  local fetch, path = M.tools(p), p.dir .. "/sent"
+
+  return function(route, body, options)
+    options = options or {}
+    local method, rest = route:match "^(%u+) (.*)$"
+    local args = "-X " .. method .. " " .. (options.args or "")
+    if body then
+      shell.write(path, type(body) == "string" and body or json.encode(body))
+      args = ("%s -H 'Content-Type: %s' --data-binary @%s"):format(args, options.type or "application/json", path)
+    end
+    local got = fetch((options.base or p.cn.http) .. M.ROOT .. rest,
+      { key = options.key, timeout = options.timeout, args = args })
+    return got.json and got.json.code, got.json and got.json.data, got
+  end
+end
+
 return M

@@ -6,6 +6,7 @@
 --
 -- The ids it understands are listed in spec/platform/README.md.
 -- @module spec.platform
+local control = require "spec.platform.control"
 local keys = require "spec.platform.keys"
 local log = require "spec.platform.log"
 local process = require "spec.platform.process"
@@ -40,6 +41,7 @@ M.root = "."
 ---@field dir string the private folder
 local Platform = {}
 Platform.__index = Platform
+for name, method in pairs(control) do Platform[name] = method end
 
 local names = {
   "cn_http", "cn_https", "cn_backup", "cn_https1", "cn_ipv6", "cn_impatient", "cn_wrong_host", "cn_expired",
@@ -118,7 +120,7 @@ function M.start(options)
   return nil, err
 end
 
---- Starts nginx again on the same ports, after `kill`. What the steps had counted is forgotten.
+--- Starts nginx again on the same ports, after `kill`. What the steps had counted is forgotten; posts and faults are not.
 ---@return true?
 ---@return string? err
 function Platform:up()

@@ -10,6 +10,10 @@ local M = {}
 ---@field protocol string HTTP/1.1 or HTTP/2.0
 ---@field method string
 ---@field uri string as it was on the wire
+---@field path string the same up to its query
+---@field query? string
+---@field content_type? string
+---@field body? string of a write
 ---@field api_key? string
 ---@field request_id? string
 ---@field accept_language? string
@@ -19,7 +23,7 @@ local M = {}
 
 local columns = {
   "port", "connection", "finished", "took", "status", "protocol", "method", "uri", "api_key", "request_id",
-  "accept_language", "accept_encoding", "user_agent", "host",
+  "accept_language", "accept_encoding", "user_agent", "host", "content_type", "body",
 }
 
 local function unescape(hex) return string.char(tonumber(hex, 16)) end
@@ -30,6 +34,8 @@ local function parse(line, servers)
     i = i + 1
     if text ~= "-" then request[columns[i]] = (text:gsub("\\x(%x%x)", unescape)) end
   end
+  request.path, request.query = (request.uri or ""):match "^([^?]*)%??(.*)$"
+  if request.query == "" then request.query = nil end
   request.server = servers[request.port]
   request.connection = tonumber(request.connection)
   request.status = tonumber(request.status)

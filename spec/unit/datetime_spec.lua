@@ -1,4 +1,6 @@
-local parse = require("aitoearn.core").parse_datetime
+local core = require "aitoearn.core"
+
+local parse = core.parse_datetime
 
 local function at(year, month, day, hour, minute, second)
   return ("%04d-%02d-%02dT%02d:%02d:%02dZ"):format(year, month, day, hour, minute, second)
@@ -113,5 +115,42 @@ describe("parse_datetime", function()
   it("raises for what is no string", function()
     assert.has_error(function() parse() end)
     assert.has_error(function() parse {} end)
+  end)
+end)
+
+describe("a date-time", function()
+  local format = core.format_datetime
+
+  it("of whole seconds is an integer where Lua has them, and of others a fraction", function()
+    local whole, fraction = parse "2026-07-02T12:00:00.000Z", parse "2026-07-02T12:00:00.250+08:00"
+    assert.equal("1782993600", tostring(whole))
+    assert.equal(1782993600 - 8 * 3600 + 0.25, fraction)
+    assert.equal("2026-07-02", os.date("!%Y-%m-%d", whole))
+  end)
+
+  it("is written in UTC, to the millisecond", function()
+    for seconds, text in pairs {
+      [0] = "1970-01-01T00:00:00.000Z", [1782993600] = "2026-07-02T12:00:00.000Z",
+      [1782993600.25] = "2026-07-02T12:00:00.250Z", [-0.001] = "1969-12-31T23:59:59.999Z",
+      [1782993599.9996] = "2026-07-02T12:00:00.000Z", [951782400] = "2000-02-29T00:00:00.000Z",
+      [-62167219200] = "0000-01-01T00:00:00.000Z", [253402300799.999] = "9999-12-31T23:59:59.999Z",
+    } do
+      assert.equal(text, format(seconds))
+    end
+  end)
+
+  it("is none outside of four-digit years", function()
+    for _, seconds in ipairs { 253402300800, -62167219200.001, 1e300, -1e300, math.huge, -math.huge, 0 / 0 } do
+      assert.is_nil(format(seconds))
+    end
+    assert.has_error(function() format "now" end)
+    assert.has_error(function() format() end)
+  end)
+
+  it("is read back as it was written", function()
+    for day = -719000, 2932000, 997 do
+      local seconds = day * 86400 + day % 86399 + 0.125
+      assert.equal(seconds, parse(format(seconds)))
+    end
   end)
 end)

@@ -59,10 +59,9 @@ describe("types.lua", function()
 
   it("knows a record's methods, and the fields that the decoder knows", function()
     local verdicts, decoder = {}, {}
-    for name in pairs(core.record_metatable.__index) do verdicts[name] = true end
+    for name in pairs(aitoearn.verdicts) do verdicts[name] = true end
     assert.same(sorted(verdicts), fields("Record", true))
-    local list = assert(shell.read "src/record.c"):match "record_fields%[%] = {(.-)};"
-    for name in list:gmatch '{"(%w+)"' do decoder[name] = true end
+    for _, name in ipairs(core.record_fields) do decoder[name] = true end
     assert.same(sorted(decoder), fields("Record", false))
   end)
 end)

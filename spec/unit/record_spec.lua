@@ -42,6 +42,12 @@ describe("the verdicts on a record", function()
     assert.is_false(record({ workLink = cjson.null }):has_link())
   end)
 
+  it("give times that os.date takes where they are whole", function()
+    local r = record { publishTime = "2026-07-02T12:00:00.000Z", createdAt = "2026-07-02T12:00:00Z" }
+    assert.equal("2026-07-02", os.date("!%Y-%m-%d", r:published_at()))
+    assert.equal("2026-07-02", os.date("!%Y-%m-%d", r:created_at()))
+  end)
+
   it("tell an automatic retry from a delayed job", function()
     assert.is_true(record({ status = 6, errorMsg = "busy" }):will_retry())
     assert.is_false(record({ status = 6, errorMsg = "" }):will_retry())
@@ -129,10 +135,50 @@ describe("aitoearn.record", function()
     assert.equal("PUBLISHED", record({ status = 1.0 }):status_name())
   end)
 
+  it("makes integers of whole numbers again, at any depth", function()
+    local r = aitoearn.record {
+      status = 1.0, linkMeta = { views = 3.0, rate = 0.5, list = { 1.0, { n = -2.0 } }, big = 2 ^ 53, null = cjson.null },
+    }
+    if math.type then
+      assert.equal("integer", math.type(r.status))
+      local meta = r.linkMeta
+      assert.same({ "integer", "float", "integer", "integer", "float" }, { math.type(meta.views), math.type(meta.rate),
+        math.type(meta.list[1]), math.type(meta.list[2].n), math.type(meta.big) })
+    end
+    assert.equal("1 3 -2", ("%s %s %s"):format(r.status, r.linkMeta.views, r.linkMeta.list[2].n))
+    assert.equal(cjson.null, r.linkMeta.null)
+  end)
+
+  it("takes a table that holds itself", function()
+    local t = { status = 1.0 }
+    t.linkMeta = { record = t, list = { t, t } }
+    t.linkMeta.linkMeta = t.linkMeta
+    assert.equal("PUBLISHED", aitoearn.record(t):status_name())
+  end)
+
   it("makes no method of a table without a status raise", function()
     local r = aitoearn.record {}
     for name in pairs(verdicts) do assert.is_true(pcall(r[name], r), name) end
     assert.equal("UNKNOWN", r:status_name())
+  end)
+end)
+
+describe("tostring of a record", function()
+  it("is one line with what matters", function()
+    assert.equal("record 1: PUBLISHED douyin video 2026-07-02T12:00:00.000Z https://x.example/1", tostring(record {
+      id = "1", accountType = "douyin", type = "video", publishTime = "2026-07-02T12:00:00.000Z",
+      workLink = "https://x.example/1", errorMsg = "",
+    }))
+    assert.equal("record 1: FAILED douyin quota exceeded", tostring(record {
+      id = "1", status = -1, accountType = "douyin", errorMsg = "quota\nexceeded",
+    }))
+    assert.equal("record nil: UNKNOWN", tostring(aitoearn.record {}))
+  end)
+
+  it("stays one, whatever the fields hold", function()
+    local line = tostring(record { id = {}, accountType = 7, errorMsg = ("\226\128\168\n\194\133"):rep(1000) })
+    assert.is_nil(line:find "[\n\194\226]")
+    assert.is_true(#line <= 512)
   end)
 end)
 

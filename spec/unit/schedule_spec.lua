@@ -213,14 +213,16 @@ describe("pacer, heap and turns together", function()
   -- What wait_all does with each look, without the looks: 10,000 records whose publish times are spread over a day.
   it("keep 10,000 records over 24 h under max_rate, and notice nearly all in time", function()
     local RECORDS, RATE = 10000, 20
-    local seed, due, here = 11, heap.new(), site.new("cn", { "http://x" }, "key")
+    local seed, due, here = 11, heap.new(), site.new { name = "cn", urls = { "http://x" }, api_key = "key" }
     local function random()
       seed = (seed * 16807) % 2147483647
       return seed / 2147483647
     end
     here.interval = 1 / RATE
+    local function iso(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
     for i = 1, RECORDS do
-      due:push(0, { life = post(math.floor(i * DAY / RECORDS), 40 + i % 80), pacer = pace.new(random) })
+      local life = post(math.floor(i * DAY / RECORDS), 40 + i % 80)
+      due:push(0, { life = life, pacer = pace.new(random), publish_time = iso(life.at), started = iso(life.starts) })
     end
     local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
     while due.count > 0 do
@@ -234,8 +236,10 @@ describe("pacer, heap and turns together", function()
         ended = ended + 1
         if now - life.ends > math.max(5, 0.15 * (life.ends - life.starts)) + 1 then late = late + 1 end
       else
-        record.status, record.platformWorkId = now >= life.starts and 2 or 0, "7"
-        due:push(now + each.pacer:delay(record, now, life.at, now >= life.starts and life.starts or -60), each)
+        local runs = now >= life.starts
+        record.status, record.platformWorkId = runs and 2 or 0, "7"
+        record.publishTime, record.updatedAt = each.publish_time, runs and each.started or nil
+        due:push(now + each.pacer:delay(record, now), each)
       end
     end
     assert.equal(RECORDS, ended)

@@ -7,7 +7,7 @@ local function new(count)
   for i = 1, count do
     urls[i] = ("https://%d.example"):format(i)
   end
-  local made = site.new("cn", urls, KEY)
+  local made = site.new { name = "cn", urls = urls, api_key = KEY }
   return made, made.endpoints[1], made.endpoints[2], made.endpoints[3]
 end
 
@@ -32,16 +32,54 @@ describe("site.new", function()
     local made, first, second = new(2)
     assert.equal("cn", made.name)
     assert.equal(KEY, made.api_key)
-    assert.is_nil(made.budget)
+    assert.equal(100, made.budget.tokens)
+    assert.is_nil(made.interval)
     assert.equal(2, #made.endpoints)
-    assert.same({ url = "https://1.example", index = 1, failures = 0, ejections = 0, probing = false }, first)
+    assert.same({
+      url = "https://1.example", api = "https://1.example/api/v2/channels/publish", origin = 1,
+      prefix = "https://1.example/api/v2/channels/publish/records/", index = 1, failures = 0, ejections = 0,
+      probing = false,
+    }, first)
     assert.equal("https://2.example", second.url)
     assert.equal(2, second.index)
   end)
 
   it("stores a key function without calling it", function()
     local function key() error("called") end
-    assert.equal(key, site.new("cn", { "https://1.example" }, key).api_key)
+    assert.equal(key, site.new({ name = "cn", urls = { "https://1.example" }, api_key = key }).api_key)
+  end)
+
+  it("keeps the distance that max_rate leaves", function()
+    assert.equal(0.1, site.new({ name = "cn", urls = { "https://1.example" }, api_key = KEY, max_rate = 10 }).interval)
+  end)
+
+  it("gives endpoints of one host, port, certificate and headers one origin", function()
+    local origins = {}
+    local function origin_of(spec)
+      spec.name, spec.api_key = "cn", KEY
+      return site.new(spec, origins).endpoints[1].origin
+    end
+    assert.equal(1, origin_of { urls = { "https://1.example" } })
+    assert.equal(1, origin_of { urls = { "https://1.example/prefix" } })
+    assert.equal(2, origin_of { urls = { "https://1.example:8443" } })
+    assert.equal(3, origin_of { urls = { "https://1.example" }, headers = { "A: b" } })
+    assert.equal(3, origin_of { urls = { "https://1.example" }, headers = { "A: b" } })
+    assert.equal(4, origin_of { urls = { "https://1.example" }, headers = { "A: c" } })
+    assert.equal(5, origin_of { urls = { "https://1.example" }, cert_file = "c", key_file = "k" })
+    assert.equal(5, #origins)
+    assert.same({ "A: c" }, origins[4].headers)
+    assert.same({ "c", "k" }, { origins[5].cert_file, origins[5].key_file })
+  end)
+
+  it("hands the endpoints what is wrong with the environment", function()
+    local tls, argument = { kind = "tls", message = "m" }, { kind = "argument", message = "m" }
+    local urls = { "https://1.example", "http://127.0.0.1" }
+    local made = site.new { name = "cn", urls = urls, api_key = KEY, https_problem = tls }
+    assert.equal(tls, made.endpoints[1].problem)
+    assert.is_nil(made.endpoints[2].problem)
+    made = site.new { name = "cn", urls = urls, api_key = KEY, problem = argument, https_problem = tls }
+    assert.equal(argument, made.endpoints[1].problem)
+    assert.equal(argument, made.endpoints[2].problem)
   end)
 
   it("prints its name and addresses but never its key", function()
@@ -471,5 +509,24 @@ describe("a site under random outages", function()
         assert.equal(3, #made:health(now))
       end
     end
+  end)
+end)
+
+describe("site:release_hold", function()
+  it("ends a hold, however long it is", function()
+    local made = new(1)
+    made:hold(7 * 86400, { kind = "api" })
+    assert.equal(7 * 86400, made:held(0))
+    made:release_hold()
+    assert.is_nil(made:held(0))
+    assert.is_true(made:is_open())
+    made:hold(5, { kind = "api" })
+    assert.equal(5, made:held(0))
+  end)
+
+  it("does nothing without one", function()
+    local made = new(1)
+    made:release_hold()
+    assert.is_nil(made:held(0))
   end)
 end)

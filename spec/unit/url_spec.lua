@@ -29,6 +29,8 @@ describe("a server", function()
   it("can be one of the two public sites", function()
     assert.same({ "https://aitoearn.cn" }, base_url.read "cn")
     assert.same({ "https://aitoearn.ai" }, base_url.read "intl")
+    assert.same({ "https://aitoearn.cn" }, base_url.read "CN")
+    assert.same({ "https://aitoearn.ai" }, base_url.read "AiToEarn.ai")
   end)
 
   it("can be a base URL, which loses its slashes at the end", function()
@@ -38,7 +40,7 @@ describe("a server", function()
       ["https://example.com:8443//"] = "https://example.com:8443",
       ["https://example.com/prefix/"] = "https://example.com/prefix",
       ["https://example.com/api-gateway"] = "https://example.com/api-gateway",
-      ["HTTPS://example.com"] = "HTTPS://example.com",
+      ["HTTPS://Example.com:443/X"] = "https://example.com/X",
       ["https://[2001:db8::1]:8443"] = "https://[2001:db8::1]:8443",
     } do
       assert.same({ url }, base_url.read(given))
@@ -52,7 +54,8 @@ describe("a server", function()
 
   it("can be http on this machine", function()
     for _, url in ipairs {
-      "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.255.0.9:1", "http://localhost:3000", "http://[::1]:80",
+      "http://127.0.0.1", "http://127.0.0.1:8080", "http://127.255.0.9:1", "http://localhost:3000", "http://[::1]:81",
+      "http://[::1]",
     } do
       assert.same({ url }, base_url.read(url))
     end
@@ -61,7 +64,8 @@ describe("a server", function()
   it("cannot be http anywhere else unless that is allowed", function()
     for _, url in ipairs {
       "http://example.com", "http://10.0.0.1", "http://localhost.example.com", "http://127.0.0.1.example.com",
-      "http://example.com/127.0.0.1", "http://[::2]", "http://0.0.0.0", "HTTP://example.com", "http://1270.0.0.1.de",
+      "http://example.com/127.0.0.1", "http://[::2]", "http://0.0.0.0", "http://1270.0.0.1.de",
+      "http://127.0.0.256", "http://127.0.0.1.5",
     } do
       assert.truthy(refused(url):find("allow_http", 1, true), url)
       assert.same({ url }, base_url.read(url, true))
@@ -93,9 +97,13 @@ describe("a server", function()
   end)
 
   it("cannot be what is no URL", function()
-    for _, text in ipairs { "", "us", "CN", "aitoearn.cn", "ftp://example.com", "file:///etc/passwd", "https://" } do
+    for _, text in ipairs { "", "us", "example.com", "ftp://example.com", "file:///etc/passwd", "xhttps://example.com" } do
       assert.equal('"cn", "intl", or a base URL with http:// or https:// expected', refused(text))
     end
+    for _, text in ipairs { "https://", "https:/example.com", "https:///example.com", "HTTPS:example.com" } do
+      assert.equal("two slashes and a host expected after https:", refused(text))
+    end
+    assert.equal("a base URL (https://host:port) expected", refused "https://example.com:99999")
     for _, text in ipairs {
       "https://example.com/a b", "https://example.com\r\nX: y", " https://example.com", "https://x\0",
     } do
@@ -119,5 +127,18 @@ describe("a server", function()
     problem, place = refused { "https://a.example", "cn" }
     assert.equal('"cn", "intl", or a base URL with http:// or https:// expected', problem)
     assert.equal(2, place)
+  end)
+end)
+
+describe("a segment", function()
+  local encode = core.encode_segment
+
+  it("keeps what RFC 3986 does not reserve, and encodes all else", function()
+    assert.equal("azAZ09-._~", encode "azAZ09-._~")
+    assert.equal("2026-07-02T12%3A00%3A00.000Z%2B%2C%2F%3F%23%25%26%3D%20", encode "2026-07-02T12:00:00.000Z+,/?#%&= ")
+    assert.equal("%00%7F%C3%A9", encode "\0\127é")
+    assert.equal("", encode "")
+    assert.equal(("%2F"):rep(100000), encode(("/"):rep(100000)))
+    assert.has_error(function() encode() end)
   end)
 end)

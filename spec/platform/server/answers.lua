@@ -9,9 +9,6 @@ local quote, send, success, failure = envelope.quote, envelope.send, envelope.su
 
 local M = {}
 
-local gateway = "<html>\r\n<head><title>%d</title></head>\r\n<body>\r\n<center><h1>%d</h1></center>\r\n"
-  .. "<hr><center>gateway</center>\r\n</body>\r\n</html>\r\n"
-
 local function send_fields(fields) return send(success(record.encode(fields))) end
 
 -- Seconds since an id was first asked, and that moment.
@@ -141,7 +138,7 @@ function M.http(_, _, words)
   set_hints(options)
   if options.empty then return send("", "text/plain") end
   if options.json then return send('{"error":"gateway","status":' .. status .. "}", "application/json") end
-  return send(gateway:format(status, status), "text/html")
+  return envelope.send_gateway(status)
 end
 
 function M.html() return envelope.send_page() end
@@ -149,7 +146,7 @@ function M.html() return envelope.send_page() end
 function M.redirect(_, _, words)
   ngx.status = tonumber(words) or 302
   ngx.header.location = envelope.settings.other .. ngx.var.request_uri
-  return send(gateway:format(ngx.status, ngx.status), "text/html")
+  return envelope.send_gateway(ngx.status)
 end
 
 function M.big(site, id, words)

@@ -3,8 +3,11 @@
 -- @module spec.platform.server
 local envelope = require "spec.platform.server.envelope"
 local all_keys = require "spec.platform.keys"
+local posts = require "spec.platform.server.posts"
 local record = require "spec.platform.server.record"
+local routes = require "spec.platform.server.routes"
 local steps = require "spec.platform.server.steps"
+local store = require "spec.platform.server.store"
 local watch = require "spec.platform.server.watch"
 
 local find, match, sub = string.find, string.match, string.sub
@@ -14,13 +17,14 @@ local M = {}
 
 local PREFIX = "/api/v2/channels/publish/records/"
 local LIMIT, WINDOW = 5, 1
-local lists = { queued = true, published = true, public = true }
+local lists = { queued = true, published = true }
 local absent_on = { cn = "e", intl = "c" }   -- first digit of the plain ids that live on the other site
 
 --- Takes what nginx.conf knows; called once in the master.
 ---@param options {dir: string, parent: string, other: string}
 function M.configure(options)
   watch.configure(options.dir, options.parent)
+  store.open(options.dir)
   envelope.settings = options
 end
 
@@ -38,38 +42,32 @@ local function limited(key)
   if count > LIMIT then return '{"ttl":' .. math.max(1, math.ceil(left)) .. "}" end
 end
 
-local function list(site)
-  local ids = { "6877a1b2c3d4e5f601234567", "6877a1b2c3d4e5f601234568" }
-  return "[" .. record.plain(site, ids[1]) .. "," .. record.plain(site, ids[2]) .. "]"
-end
-
--- A plain 24-digit id: a fixed record, where it lives on this site.
-local function plain(site, id)
+-- A 24-digit id: a record that was made here, else a fixed one, where it lives on this site.
+local function by_id(site, id)
+  if posts.has(site, id) then return routes.answer(posts.get(site, id)) end
   if sub(id, 1, 1) == absent_on[site] then return send(failure(15000)) end
   return send(success(record.plain(site, id)))
 end
 
--- Percent-decoding that leaves a plus sign alone.
-local function decode(id) return ngx.unescape_uri((id:gsub("%+", "%%2B"))) end
-
 local function answer(site, id)
-  if #id == 24 and not find(id, "%X") then return plain(site, id) end
-  if lists[id] then return send(success(list(site))) end
-  return steps.run(site, decode(id))
+  if #id == 24 and not find(id, "%X") then return by_id(site, id) end
+  return steps.run(site, routes.decode(id))
 end
 
 local function id_of(uri)
   if sub(uri, 1, #PREFIX) ~= PREFIX then return nil end
   local id, rest = match(uri, "^([^/?]+)(.?)", #PREFIX + 1)
-  return rest ~= "/" and id or nil
+  return rest ~= "/" and not lists[id] and id or nil
 end
 
 --- Answers a request to one of the two sites.
 function M.serve()
   local var = ngx.var
   local uri = var.request_uri
-  local id = id_of(uri)
-  if not id or ngx.req.get_method() ~= "GET" then
+  local method = ngx.req.get_method()
+  local id = method == "GET" and id_of(uri)
+  local route = not id and routes.find(method, uri)
+  if not id and not route then
     if find(uri, "^/api[/?]") or uri == "/api" then return send(failure(404)) end
     return M.serve_web()
   end
@@ -80,13 +78,14 @@ function M.serve()
     local data = limited(key)
     if data then return send(failure(429, data)) end
   end
-  return answer(site, id)
+  if id then return routes.serve_record(site, id, answer) end
+  return routes.serve(site, route)
 end
 
 --- Answers inside `@gzip` and `@close`: a record.
 function M.serve_record()
   local var = ngx.var
-  return send(success(record.encode(record.fields(var.site, decode(id_of(var.request_uri)), 1))))
+  return send(success(record.encode(record.fields(var.site, routes.decode(id_of(var.request_uri)), 1))))
 end
 
 --- Answers inside `@reset`, where dropping a connection resets it: at once, or after half of a record.
@@ -104,6 +103,9 @@ end
 
 --- The web app: a wrong base URL ends here.
 M.serve_web = envelope.send_page
+
+--- The specs' way in.
+M.serve_control = require("spec.platform.server.control").serve
 
 --- The unrelated host.
 function M.serve_other()

@@ -1,8 +1,12 @@
-require "aitoearn" -- gives records their methods
+local aitoearn = require "aitoearn"
 local cjson = require "cjson"
 local core = require "aitoearn.core"
 
-local decode = core.decode
+-- A call gives a record its methods, after the decoder.
+local function decode(text)
+  local value, failure = core.decode(text)
+  return value and aitoearn.record(value), failure
+end
 
 local required = {
   id = '"r1"', accountType = '"xhs"', type = '"video"', status = "1", publishTime = '"2026-07-02T12:00:00.000Z"',
@@ -21,13 +25,15 @@ end
 
 local function record(fields) return assert(decode(body(fields))) end
 
--- The message with which one field is refused.
-local function message_for(name, text)
-  local value, failure = decode(body { [name] = text })
+local function refused_body(text)
+  local value, failure = decode(text)
   assert.is_nil(value)
   assert.equal("protocol", failure.kind)
   return failure.message
 end
+
+-- The message with which one field is refused.
+local function message_for(name, text) return refused_body(body { [name] = text }) end
 
 describe("a record", function()
   it("needs its five required fields and no more", function()
@@ -44,7 +50,7 @@ describe("a record", function()
 
   it("has the record's methods and is a plain table otherwise", function()
     local r = record()
-    assert.equal(core.record_metatable, getmetatable(r))
+    assert.is_nil(getmetatable(core.decode(body())))
     assert.is_true(r:is_final())
     assert.is_true(r:is_live())
   end)
@@ -127,6 +133,13 @@ describe("a record", function()
     assert.is_false(r:is_final())
   end)
 
+  it("takes a name with a NUL in it for what it is: unknown", function()
+    local r = record { ["status\\u0000x"] = "null", ["linkMeta\\u0000"] = '"text"', ["title\\u0000"] = "7" }
+    assert.same({ cjson.null, "text", 7 }, { r["status\0x"], r["linkMeta\0"], r["title\0"] })
+    assert.equal("data.status: integer expected, got nothing",
+      refused_body(body { status = false, ["status\\u0000x"] = "1" }))
+  end)
+
   it("keeps nulls inside of linkMeta", function()
     local meta = record({ linkMeta = '{"a":null,"b":[null,{"c":null}]}' }).linkMeta
     assert.equal(cjson.null, meta.a)
@@ -169,4 +182,133 @@ describe("a record", function()
       assert.equal("1", tostring(r.status))
     end)
   end
+end)
+
+local minimal = '{"id":"r%d","accountType":"xhs","type":"video","status":1,"publishTime":"2026-07-02T12:00:00.000Z"}'
+
+local function envelope(data) return '{"code":0,"message":"ok","data":' .. data .. "}" end
+
+-- What a kind of answer refuses of `data`.
+local function refusal(kind, data)
+  local value, failure = core.decode(envelope(data), kind)
+  assert.is_nil(value)
+  assert.equal("protocol", failure.kind)
+  return failure.message
+end
+
+describe("a list of records", function()
+  it("is a bare array, or in an object", function()
+    local array = "[" .. minimal:format(1) .. "," .. minimal:format(2) .. "]"
+    for _, data in ipairs {
+      array, '{"records":' .. array .. "}", '{"total":2,"list":' .. array .. "}", '{"items":' .. array .. "}",
+      '{"rows":' .. array .. "}", '{"records":null,"rows":' .. array .. "}",
+    } do
+      local list = assert(core.decode(envelope(data), "records"))
+      assert.same({ "r1", "r2", 2 }, { list[1].id, list[2].id, #list })
+      assert.equal("1", tostring(list[2].status))
+      assert.is_nil(getmetatable(list[1]))
+    end
+  end)
+
+  it("may be empty", function()
+    for _, data in ipairs { "[]", '{"records":[]}', '{"rows":[]}' } do
+      assert.same({}, core.decode(envelope(data), "records"))
+    end
+  end)
+
+  it("is nothing else", function()
+    assert.equal("data: array expected, got null", refusal("records", "null"))
+    assert.equal("data: array expected, got string", refusal("records", '"x"'))
+    assert.equal("data: array expected, got object", refusal("records", '{"records":null}'))
+    assert.equal("data: array expected, got object", refusal("records", minimal:format(1)))
+    assert.equal("data.records: array expected, got object", refusal("records", '{"records":{"a":1}}'))
+    assert.equal("data: array expected, got nothing", select(2, core.decode('{"code":0}', "records")).message)
+  end)
+
+  it("names the path to what is ill-typed, counted from 1", function()
+    local function third(text) return ("[%s,%s,%s]"):format(minimal, minimal, text) end
+    assert.equal("data[3].status: integer expected, got string",
+      refusal("records", third((minimal:gsub('"status":1', '"status":"1"')))))
+    assert.equal("data.rows[3].id: string expected, got nothing",
+      refusal("records", '{"rows":' .. third((minimal:gsub('"id":"r%%d",', ""))) .. "}"))
+    assert.equal("data[3]: object expected, got null", refusal("records", third "null"))
+    assert.equal("data[3].imgUrlList[1]: string expected, got number",
+      refusal("records", third((minimal:gsub("}$", ',"imgUrlList":[7]}')))))
+    assert.equal("data[3].errorData.code: string expected, got nothing",
+      refusal("records", third((minimal:gsub("}$", ',"errorData":{"type":"auth"}}')))))
+  end)
+
+  it("may be long", function()
+    local parts = {}
+    for i = 1, 50000 do parts[i] = minimal:format(i) end
+    local list = assert(core.decode(envelope("[" .. table.concat(parts, ",") .. "]"), "records"))
+    assert.same({ 50000, "r50000" }, { #list, list[50000].id })
+  end)
+end)
+
+describe("a flow", function()
+  local task = '{"id":"r1","accountId":"a1","platform":"xhs"%s}'
+  local function flow(more) return '{"flowId":"f1","tasks":[' .. task:format "" .. "," .. task:format(more or "") .. "]}" end
+
+  it("has its id and tasks, whose other fields are optional", function()
+    local value = assert(core.decode(envelope(flow ',"status":2,"workLink":null,"linkMeta":{"n":1},"later":[null]'), "flow"))
+    assert.same({
+      flowId = "f1",
+      tasks = {
+        { id = "r1", accountId = "a1", platform = "xhs" },
+        { id = "r1", accountId = "a1", platform = "xhs", status = 2, linkMeta = { n = 1 }, later = { cjson.null } },
+      },
+    }, value)
+    assert.equal("2", tostring(value.tasks[2].status))
+    assert.same({}, core.decode(envelope '{"flowId":"f1","tasks":[]}', "flow").tasks)
+  end)
+
+  it("names the path to what is ill-typed", function()
+    assert.equal("data.flowId: string expected, got nothing", refusal("flow", '{"tasks":[]}'))
+    assert.equal("data.tasks: array expected, got nothing", refusal("flow", '{"flowId":"f1"}'))
+    assert.equal("data.tasks: array expected, got null", refusal("flow", '{"flowId":"f1","tasks":null}'))
+    assert.equal("data.tasks: array expected, got object", refusal("flow", '{"flowId":"f1","tasks":{"a":1}}'))
+    assert.equal("data.tasks[1]: object expected, got string", refusal("flow", '{"flowId":"f1","tasks":["a"]}'))
+    assert.equal("data.tasks[2].status: integer expected, got string", refusal("flow", flow ',"status":"1"'))
+    assert.equal("data.tasks[1].platform: string expected, got nothing",
+      refusal("flow", '{"flowId":"f1","tasks":[{"id":"r1","accountId":"a1"}]}'))
+  end)
+end)
+
+describe("other answers", function()
+  it("are a user action", function()
+    local action = '{"recordId":"r1","platform":"douyin","shareId":"s","schemeUrl":"u","shortLink":"l"%s}'
+    local fields = { recordId = "r1", platform = "douyin", shareId = "s", schemeUrl = "u", shortLink = "l" }
+    assert.same(fields, core.decode(envelope(action:format ',"expiresAt":null'), "action"))
+    fields.expiresAt = "2026-07-02T12:00:00.000Z"
+    assert.same(fields, core.decode(envelope(action:format ',"expiresAt":"2026-07-02T12:00:00.000Z"'), "action"))
+    assert.equal("data.shortLink: string expected, got nothing",
+      refusal("action", (action:format "":gsub(',"shortLink":"l"', ""))))
+  end)
+
+  it("are a task's id", function()
+    assert.same({ taskId = "t1" }, core.decode(envelope '{"taskId":"t1"}', "task"))
+    assert.equal("data.taskId: string expected, got nothing", refusal("task", "{}"))
+    assert.equal("data: object expected, got nothing", select(2, core.decode('{"code":0}', "task")).message)
+  end)
+
+  it("are nothing, with or without data", function()
+    for _, text in ipairs { '{"code":0}', envelope "null", envelope "{}", envelope '"x"' } do
+      assert.is_true(core.decode(text, "nothing"))
+    end
+    assert.equal(15018, select(2, core.decode('{"code":15018}', "nothing")).code)
+  end)
+
+  it("are of these kinds and no others", function()
+    assert.has_error(function() core.decode("{}", "page") end, "no such kind of answer: page")
+    assert.has_error(function() core.decode("{}", "") end)
+  end)
+end)
+
+describe("the fields", function()
+  it("are listed in the API's order", function()
+    assert.same({ "id", "flowId" }, { core.record_fields[1], core.record_fields[2] })
+    assert.same({ 24, "updatedAt" }, { #core.record_fields, core.record_fields[24] })
+    assert.same({ 11, "id", "errorMsg" }, { #core.task_fields, core.task_fields[1], core.task_fields[11] })
+  end)
 end)
