@@ -30,9 +30,11 @@ end
 
 -- Counts a request of a limited key. Returns the code 429 envelope's data once the window is used up.
 local function limited(key)
-  local limits = ngx.shared.limits
-  local count = limits:incr(key, 1, 0, WINDOW) or 1
-  local left = math.max(limits:ttl(key) or WINDOW, 0.001)
+  local limits, now = ngx.shared.limits, ngx.now()
+  limits:add(key, 0, WINDOW) -- Debian 11's incr takes no time to live, and its dict tells none
+  limits:add(key .. "/end", now + WINDOW, WINDOW)
+  local count = limits:incr(key, 1) or 1
+  local left = math.max((limits:get(key .. "/end") or now + WINDOW) - now, 0.001)
   local header = ngx.header
   header["X-RateLimit-Limit"] = LIMIT
   header["X-RateLimit-Remaining"] = math.max(LIMIT - count, 0)
