@@ -24,7 +24,7 @@ describe("the fleet", function()
   end
 
   local function follow(name, options)
-    local command = "%s %s examples/fleet/follower.lua --name %s --idle 1.5 --every 0.3 %s >%s/%s.log 2>&1 </dev/null & echo $!"
+    local command = "%s %s examples/fleet/follower.lua --name %s --idle 3 --every 0.3 %s >%s/%s.log 2>&1 </dev/null & echo $!"
     pids[name] = shell.run(command:format(environment, lua, name, options or "", r.dir, name))
   end
 
@@ -102,11 +102,11 @@ describe("the fleet", function()
     local done = 0
     for _, name in ipairs { "a", "c" } do
       local note = cjson.decode(state.followers[name])
-      assert.same({ 0, 0 }, { note.following, note.lost })
+      assert.equal(0, note.following)
       done = done + note.done + note.failed
       assert.equal("", shell.read(r.dir .. "/" .. name .. ".log"))
     end
-    assert.is_true(done <= count and done >= count - 40)
+    assert.is_true(done <= count and done >= count - 40, tostring(done)) -- b had at most its capacity done
     assert.truthy(run("watch.lua"):find("0 left, 0 of them followed, 121 results", 1, true))
   end)
 
