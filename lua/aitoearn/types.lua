@@ -113,8 +113,8 @@
 ---@field max_connections integer? 8 per endpoint
 ---@field max_response_bytes integer? 8 MiB, after decompression
 ---@field max_rate number? requests per second and site
----@field share string|aitoearn.Store? where holds, turns under `max_rate` and server health are kept for more than one client: the
----name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
+---@field share string|aitoearn.Store? a store for holds, turns under `max_rate` and server health, which other clients use
+---too: the name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
 ---@field ca_file string? PEM
 ---@field proxy string? default: the environment's
 ---@field user_agent string?
