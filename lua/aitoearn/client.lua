@@ -200,7 +200,8 @@ end
 ---@return aitoearn.Record[]? records
 ---@return aitoearn.Error? err
 function Client:list_records(filter, opts)
-  return run_here(self, (checked(2, prepare_here, self, "list_records", filter, opts)))
+  check_place(self, "list_records")
+  return run_here(self, (checked(2, prepare.list_records, self, filter, opts)))
 end
 
 --- Fetches a flow: what was published by one post.
@@ -209,7 +210,8 @@ end
 ---@return aitoearn.Flow? flow
 ---@return aitoearn.Error? err
 function Client:get_flow(flow_id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "get_flow", flow_id, opts)))
+  check_place(self, "get_flow")
+  return run_here(self, (checked(2, prepare.get_flow, self, flow_id, opts)))
 end
 
 --- Waits until each task of a flow has reached the goal, or missed it. One request a look.
@@ -218,7 +220,8 @@ end
 ---@return aitoearn.Flow? flow
 ---@return aitoearn.Error? err with the last flow as `err.flow`; kind `goal` if a task missed the goal
 function Client:wait_flow(flow_id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "wait_flow", flow_id, opts)))
+  check_place(self, "wait_flow")
+  return run_here(self, (checked(2, prepare.wait_flow, self, flow_id, opts)))
 end
 
 --- Publishes a post, once, whatever happens on the way.
@@ -227,7 +230,8 @@ end
 ---@return aitoearn.Flow? flow `incomplete` if it was published but cannot be seen yet
 ---@return aitoearn.Error? err with `flowId`; and `may_have_happened` if the outcome is unknown
 function Client:publish(post, opts)
-  return run_here(self, (checked(2, prepare_here, self, "publish", post, opts)))
+  check_place(self, "publish")
+  return run_here(self, (checked(2, prepare.publish, self, post, opts)))
 end
 
 --- What a person has to do for a record that waits for one (Douyin in state 8 alone).
@@ -236,7 +240,8 @@ end
 ---@return aitoearn.UserAction? action
 ---@return aitoearn.Error? err
 function Client:user_action(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "user_action", id, opts)))
+  check_place(self, "user_action")
+  return run_here(self, (checked(2, prepare.user_action, self, id, opts)))
 end
 
 --- Publishes a waiting record now.
@@ -245,7 +250,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:publish_now(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "publish_now", id, opts)))
+  check_place(self, "publish_now")
+  return run_here(self, (checked(2, prepare.publish_now, self, id, opts)))
 end
 
 --- Moves the publish time of a waiting record.
@@ -255,7 +261,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:reschedule(id, time, opts)
-  return run_here(self, (checked(2, prepare_here, self, "reschedule", id, time, opts)))
+  check_place(self, "reschedule")
+  return run_here(self, (checked(2, prepare.reschedule, self, id, time, opts)))
 end
 
 --- Publishes a failed record again.
@@ -264,7 +271,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:retry(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "retry", id, opts)))
+  check_place(self, "retry")
+  return run_here(self, (checked(2, prepare.retry, self, id, opts)))
 end
 
 --- Cancels a record that is not published yet.
@@ -273,7 +281,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err kind `goal`, with `err.record`, if the server accepted it and nothing was cancelled
 function Client:cancel(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "cancel", id, opts)))
+  check_place(self, "cancel")
+  return run_here(self, (checked(2, prepare.cancel, self, id, opts)))
 end
 
 --- Deletes the platform's record of a post, not the post.
@@ -282,7 +291,8 @@ end
 ---@return true? deleted
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:delete_record(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "delete_record", id, opts)))
+  check_place(self, "delete_record")
+  return run_here(self, (checked(2, prepare.delete_record, self, id, opts)))
 end
 
 --- Runs a method as a task, which `client:poll` advances, or the host's own loop where it has one. The one way to make a

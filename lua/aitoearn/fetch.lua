@@ -266,7 +266,8 @@ local function attempt(call)
     call.cut_short = not timeout or opts.deadline < timeout
     timeout = math.min(timeout or opts.deadline, opts.deadline)
   end
-  local request, transfer = call.request, nil
+  local request = call.request
+  local transfer
   if request then
     transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
   else

@@ -215,8 +215,9 @@
 ---@field ca_file string? PEM; default: the environment's AITOEARN_CA_FILE, SSL_CERT_FILE, CURL_CA_BUNDLE, else libcurl's
 ---@field cert_file string? PEM: a client certificate
 ---@field key_file string? PEM: its key, where that is not in `cert_file`
----@field share string|table|nil a `lua_shared_dict`, or a store: keeps holds, turns and health for more than one client
 ---@field log "info"|"debug"|nil a line for each event; default: the environment's AITOEARN_LOG
+---@field share string|aitoearn.Store? a store for holds, turns under `max_rate` and server health, which other clients use
+---too: the name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
 ---@field proxy string? default: the environment's
 ---@field user_agent string?
 ---@field accept_language string? of messages; the hints are Chinese where it begins with "zh"
