@@ -2,6 +2,7 @@
  * there. */
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include "compat.h"
 #include "constants.h"
@@ -31,6 +32,13 @@ static void pin_module(void) {
 #endif
 }
 
+/** @function getpid
+ * @treturn integer this process's id: a connection that a fork left here is its parent's */
+static int l_getpid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 int luaopen_aitoearn_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
   luaL_checkversion(L);
@@ -48,5 +56,7 @@ int luaopen_aitoearn_core(lua_State *L) {
   shape_open(L);
   envelope_open(L);
   lua_engine_open(L, lua_gettop(L));
+  lua_pushcfunction(L, l_getpid);
+  lua_setfield(L, -2, "getpid");
   return 1;
 }

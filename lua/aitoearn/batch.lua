@@ -1,29 +1,36 @@
 --- Many ids at once: a bounded number of workers, results as they come, bounded memory.
 --
--- The consumer (whoever calls the iterator) takes items from the source and starts workers; a worker takes the next
--- pending item by itself and pauses for good where too many results wait to be taken. So neither a long input nor a
--- slow consumer makes anything grow.
+-- The consumer takes items from the source and starts workers; a worker takes the next pending item by itself and stops
+-- where too many results wait to be taken. So neither a long input nor a slow consumer makes anything grow.
 -- @module aitoearn.batch
 
+local calls = require "aitoearn.call"
 local check = require "aitoearn.check"
 local errors = require "aitoearn.error"
 local fetch = require "aitoearn.fetch"
-local outage = require "aitoearn.outage"
+local outages = require "aitoearn.outage"
 local task = require "aitoearn.task"
 
-local batch = {}
+local M = {}
 
--- For how long taking items from the source may keep those that are there already from moving on, in seconds.
+-- For how long taking items from the source may keep those that are there already from being fetched, in seconds.
 local LONGEST_FILL = 0.005
 
 ---@class aitoearn.Batch
----@field source fun(now: number): any, number? the next item; nil and the seconds until there may be one; nil: the end
----@field work fun(child: aitoearn.Call, item: any) what a worker does with an item; it calls `deliver`
+---@field call aitoearn.Call the consumer's
+---@field client aitoearn.Client
+---@field source fun(now: number): any, number?, any the next item; nil and the seconds until there may be one; nil: the
+--- end; nil, nil and what a function of the caller's raised
+---@field work fun(child: aitoearn.Call, item: any): any, any, any what a worker does with an item: id, record, err; nothing
+--- where there is no result yet
+---@field ordered boolean? whether results come in the order of the items
+---@field children table<aitoearn.Call, boolean>
+---@field closed boolean?
 local Batch = {}
 Batch.__index = Batch
 
--- What comes goes into one array, what goes is taken from another; when that one is empty they change places. So both
--- stay arrays, as the one with indices that grow for ever would not.
+-- A FIFO of two arrays, swapped when the outgoing one is empty; a single array with ever-growing indices would become a
+-- hash.
 local function queue()
   return { length = 0, coming = {}, came = 0, going = {}, gone = 0 }
 end
@@ -48,21 +55,27 @@ local function pop(q)
   return value
 end
 
---- @tparam aitoearn.Call call the consumer's
--- @tparam integer concurrency
--- @tparam function source
--- @tparam function work
--- @treturn aitoearn.Batch
-function batch.new(call, concurrency, source, work)
+--- Makes a batch.
+---@param call aitoearn.Call the consumer's
+---@param opts {concurrency: integer, ordered: boolean?}
+---@param source function
+---@param work function
+---@return aitoearn.Batch
+function M.new(call, opts, source, work)
   local self = setmetatable({
     call = call,
     client = call.client,
-    concurrency = concurrency,
-    limit = 2 * concurrency, -- of what is pending, and of results that nobody took: so that workers seldom run dry
+    concurrency = opts.concurrency,
+    limit = 2 * opts.concurrency, -- of what is pending, and of results that nobody took: so that workers seldom run dry
+    ordered = opts.ordered,
     source = source,
     work = work,
+    outage = outages.new(call.client),
     pending = queue(),
+    begun = 0, -- items that a worker took
     results = queue(),
+    slots = {}, -- results by their item's number, where they come in order
+    given = 0, -- results that the consumer took, where they come in order
     children = {},
     signals = {},
     active = 0,
@@ -71,38 +84,54 @@ function batch.new(call, concurrency, source, work)
   return self
 end
 
---- Hands a result to the consumer.
-function Batch:deliver(id, record, err)
-  if self.closed then
-    return
-  end
-  push(self.results, { id, record, err })
-  if next(self.signals) ~= nil then -- seldom
-    self:wake()
-  end
+-- Whether another item may be begun. In order, results wait for the slowest item before them, so what counts is how far
+-- the last one is ahead.
+local function has_room(self)
+  return (self.ordered and self.begun - self.given or self.results.length) < self.limit
 end
 
---- Ends it with an error that a function of the caller's raised: the consumer raises it again.
-function Batch:raise(message)
-  self.raised = self.raised or message
-  self:close()
-end
-
---- Lets those that wait for a result look again.
+-- Lets those that wait for a result look again.
 function Batch:wake()
   for signal in pairs(self.signals) do
     signal:fire()
   end
 end
 
+-- Hands a result to the consumer.
+local function deliver(self, number, id, record, err)
+  if self.closed then
+    return
+  end
+  local result = { id, record, err }
+  if self.ordered then
+    self.slots[number] = result
+  else
+    push(self.results, result)
+  end
+  if next(self.signals) ~= nil then -- seldom
+    self:wake()
+  end
+end
+
+--- Ends it with an error that a function of the caller's raised: the consumer raises it again.
+---@param message any
+function Batch:raise(message)
+  self.raised = self.raised or message
+  self:close()
+end
+
 local function run_worker(self, child)
-  local results, limit = self.results, self.limit
-  while not self.closed and results.length < limit do
+  while not self.closed and has_room(self) do
     local item = pop(self.pending)
     if item == nil then
       break
     end
-    self.work(child, item)
+    local number = self.begun + 1
+    self.begun = number
+    local id, record, err = self.work(child, item)
+    if id ~= nil then
+      deliver(self, number, id, record, err)
+    end
   end
 end
 
@@ -116,7 +145,7 @@ local function end_worker(self, child, ok, message)
 end
 
 local function start_worker(self)
-  local child = task.call(self.client)
+  local child = calls.new(self.client)
   self.children[child] = true
   self.active = self.active + 1
   local ok, message = pcall(task.spawn, self, child, run_worker, end_worker)
@@ -125,31 +154,33 @@ local function start_worker(self)
   end
 end
 
---- Lets what is in flight move on where nobody else does meanwhile: a source that is slow blocks the program with it.
--- One at a time, lest batches in many tasks call each other deeper and deeper.
-local function move_on(client)
+-- Steps the engine while a slow source blocks the program. Not re-entrant: batches in many tasks must not nest.
+local function step_host(client)
   local step = client.host.step
-  if step and not client.moving_on then
-    client.moving_on = true
+  if step and not client.stepping then
+    client.stepping = true
     local ok, message = pcall(step, 0)
-    client.moving_on = nil
+    client.stepping = nil
     if not ok then
       error(message, 0)
     end
   end
 end
 
---- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
--- @treturn number|nil seconds until the source may have more
+-- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
+---@return number? seconds until the source may have more
 local function fill(self)
   local client, pending, limit, seconds = self.client, self.pending, self.limit, nil
   local now = client.now()
   local began = now
   while pending.length < limit and not (self.closed or self.exhausted) do
-    local item
-    item, seconds = self.source(now)
+    local item, raised
+    item, seconds, raised = self.source(now)
     if item == nil then
       self.exhausted = seconds == nil
+      if raised then
+        self:raise(raised)
+      end
       break
     end
     push(pending, item)
@@ -158,32 +189,52 @@ local function fill(self)
     end
     now = client.now()
     if now - began > LONGEST_FILL then
-      move_on(client)
-      if self.results.length > 0 then
+      step_host(client)
+      if self.results.length > 0 or self.slots[self.given + 1] then
         break
       end
       now = client.now()
       began = now
     end
   end
-  while self.active < self.concurrency and pending.length > 0 and self.results.length < limit and not self.closed do
+  while self.active < self.concurrency and pending.length > 0 and has_room(self) and not self.closed do
     start_worker(self)
   end
   return seconds
 end
 
+--- Takes a result that has come, without waiting for one.
+---@return any id nil: there is none
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+function Batch:take()
+  local result
+  if self.ordered then
+    local number = self.given + 1
+    result = self.slots[number]
+    if result then
+      self.slots[number], self.given = nil, number
+    end
+  else
+    result = pop(self.results)
+  end
+  if result then
+    return result[1], result[2], result[3]
+  end
+end
+
 --- The next result.
--- @treturn string|nil id; nil at the end
--- @treturn table|nil record
--- @treturn aitoearn.Error|nil
+---@return any id nil at the end
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
 function Batch:next()
   local host = self.client.host
   self.problem = host.problem and host.problem() -- the workers, in coroutines of their own, would see none
   while not self.closed do
     local seconds = fill(self)
-    local result = pop(self.results)
-    if result then
-      return result[1], result[2], result[3]
+    local id, record, err = self:take()
+    if id ~= nil then
+      return id, record, err
     end
     if self.closed or (self.exhausted and self.active == 0) then -- a worker may have failed at its start
       break
@@ -198,7 +249,7 @@ function Batch:next()
   end
 end
 
---- Cancels what is in flight and forgets the rest. Again where it was interrupted, out of memory.
+--- Cancels what is in flight and forgets the rest. May be called again after an out-of-memory error interrupted it.
 function Batch:close()
   self.closed = true
   for child in pairs(self.children) do
@@ -208,32 +259,41 @@ function Batch:close()
 end
 
 -- LuaJIT can spin for ever in a compiled `pairs` loop that a finalizer runs, and these two are run by one.
+local jit = rawget(_G, "jit")
 if jit then
   jit.off(Batch.close)
   jit.off(Batch.wake)
 end
 
 --- Fetches one id of a batch. Time for which its site is held, or known to refuse connections, is not the id's.
--- @treturn table|nil record
--- @treturn aitoearn.Error|userdata as `fetch.record` returns it
+---@param child aitoearn.Call
+---@param site aitoearn.Site
+---@param id any
+---@param opts table
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+---@return aitoearn.Transfer? transfer
 function Batch:fetch(child, site, id, opts)
   if self.problem then
     return nil, errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
   end
+  local outage = self.outage
   while true do
-    local err = (self.outage or not site:is_open()) and not check.id_problem(id)
-      and outage.admit(self, child, site, id, opts)
-    if err then
-      return nil, err
+    local refused = (outage.since or not site:is_open()) and not check.id_problem(id)
+      and outage:admit(child, site, id, opts)
+    if refused then
+      return nil, refused
     end
-    local record, failure = fetch.record(child, site, id, opts, true)
+    local record, err, transfer = fetch.record(child, site, id, opts, true)
     if record then
-      self.outage = nil
-      return record, failure
-    elseif check.id_problem(id) or not outage.note(self, child, failure, opts) or child:ended() then
-      return nil, failure
+      if outage.since then
+        outage:finish()
+      end
+      return record, nil, transfer
+    elseif check.id_problem(id) or not outage:note(child, err, opts) or child:ended() then
+      return nil, err
     end
   end
 end
 
-return batch
+return M

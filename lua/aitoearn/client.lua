@@ -1,19 +1,24 @@
 --- The client as a user sees it.
 -- @module aitoearn.client
 
-local calls = require "aitoearn.calls"
+local calls = require "aitoearn.call"
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
+local hooks = require "aitoearn.hooks"
+local hosts = require "aitoearn.host"
+local iterators = require "aitoearn.iterator"
 local locate = require "aitoearn.locate"
+local methods = require "aitoearn.methods"
 local sites = require "aitoearn.site"
+local stats = require "aitoearn.stats"
 local task = require "aitoearn.task"
 
-local prepare = calls.prepare
+local checked, prepare = check.checked, methods.prepare
 
--- Of a frame, in seconds: for how long a poll that does not wait hands out results.
+-- How long a non-waiting poll may spend resuming tasks, in seconds.
 local FRAME_SHARE = 0.001
 
-local client = {}
+local M = {}
 
 ---@class aitoearn.Client
 local Client = {}
@@ -21,51 +26,38 @@ Client.__index = Client
 Client.__name = "aitoearn.client"
 
 local function make_sites(config)
-  local list, by_name, origins = {}, {}, {}
+  local list, by_name, origins, are_plain = {}, {}, {}, true
   for i, spec in ipairs(config.sites) do
     list[i] = sites.new(spec, origins)
     by_name[spec.name] = list[i]
+    are_plain = are_plain and not (spec.headers or spec.cert_file)
   end
-  return list, by_name, origins
+  return list, by_name, are_plain and #origins or origins
 end
 
---- The host of the program that this is: nginx and Neovim tell by their globals. Other loops are named by `host`.
-local function detect_host()
-  if ngx and ngx.get_phase then
-    return "nginx"
-  elseif vim and (vim.uv or vim.loop) then
-    return "luv"
-  end
-  return "blocking"
-end
-
-local function report_on_stderr(message)
-  io.stderr:write("aitoearn: ", message, "\n")
-end
-
---- How the client waits: the given host, or the one of the program it finds itself in.
-local function make_host(given, engine)
-  if type(given) == "function" then
-    given = given(engine)
-    local host, expected = check.host(given)
-    if type(host) ~= "table" then
-      error("host: the function returned no host: " .. (expected or "a table expected"), 0)
+-- A key function of the caller's must not yield.
+local function guard_keys(client, config)
+  for i, spec in ipairs(config.sites) do
+    if spec.calls_back then
+      client.site_list[i].api_key = function()
+        local ok, key, problem = hooks.call(client, "api_key", spec.api_key)
+        if ok then
+          return key, problem
+        end
+        return nil, key
+      end
     end
   end
-  if type(given) == "table" then
-    return given
-  end
-  return require("aitoearn.host." .. (given or detect_host())).new(engine)
 end
 
 --- Makes a client of options that aitoearn.options has read.
--- @tparam table config
--- @tparam string version
--- @treturn aitoearn.Client
-function client.new(config, version)
+---@param config table
+---@param version string
+---@return aitoearn.Client
+function M.new(config, version)
   local list, by_name, origins = make_sites(config)
   local engine = core.engine {
-    origins = #origins,
+    origins = origins,
     max_connections = config.max_connections,
     max_response_bytes = config.max_response_bytes,
     connect_timeout = config.connect_timeout,
@@ -74,12 +66,13 @@ function client.new(config, version)
     allow_http = config.allow_http,
     user_agent = config.user_agent or "aitoearn-lua/" .. version,
     accept_language = config.accept_language,
+    http2 = config.http2,
   }
-  local host = make_host(config.host, engine)
-  return setmetatable({
+  local host = hosts.make(config.host, engine)
+  local client = setmetatable({
     engine = engine,
     host = host,
-    report = host.report or report_on_stderr,
+    report = host.report or hooks.report,
     now = host.now or core.monotonic,
     random = function()
       return engine:random()
@@ -89,65 +82,73 @@ function client.new(config, version)
     site_list = list,
     on_event = config.on_event,
     language = config.accept_language,
+    max_list_bytes = config.max_list_bytes,
+    log = config.log,
+    observed = config.on_event ~= nil or config.log ~= nil,
     homes = locate.memory(),
+    held_calls = setmetatable({}, { __mode = "k" }),
+    counts = stats.new(),
     calls = 0,
     attempts = 0,
     retries = 0,
-    running = 0,
+    tasks_running = 0,
+    hook = false,
+    closed = false,
   }, Client)
-end
-
---- Tells the hook; a hook that fails breaks nothing.
-function Client:emit(event)
-  if self.on_event then
-    pcall(self.on_event, event)
+  guard_keys(client, config)
+  if config.share then
+    require("aitoearn.share").join(client, config.share)
   end
+  return client
 end
 
---- Calls a function of the user's that must not yield; an error in it is reported and stops nothing.
-function Client:run_hook(hook, ...)
-  local ok, message = pcall(hook, ...)
-  if not ok then
-    self.report("error in a hook: " .. tostring(message))
+-- Raises unless the method was called with a colon, and outside of the caller's functions.
+local function check_place(client, method)
+  if getmetatable(client) ~= Client then
+    error(("call it with a colon, client:%s(…), not with a dot"):format(method), 0)
   end
+  hooks.refuse_wait(method)
 end
 
--- What a batch looks like from outside: an iterator that can be closed.
----@class aitoearn.Iterator
-local Iterator = {}
-Iterator.__index = Iterator
-Iterator.__name = "aitoearn.iterator"
-
-function Iterator:__call()
-  return self.batch:next()
+local function prepare_here(client, method, ...)
+  check_place(client, method)
+  return prepare[method](client, ...)
 end
 
---- Cancels what is in flight; the iterator is at its end then.
-function Iterator:close()
-  self.batch:close()
-end
-
-Iterator.__close = Iterator.close
-Iterator.__gc = Iterator.close
-
-local function iterator(running)
-  local self = setmetatable({ batch = running }, Iterator)
-  if newproxy then -- Lua 5.1 finalizes userdata only
-    self.sentinel = newproxy(true)
-    getmetatable(self.sentinel).__gc = function()
-      running:close()
+local function prepare_task(client, method, ...)
+  if getmetatable(client) ~= Client then
+    error("call it with a colon, client:start(…), not with a dot", 0)
+  elseif not prepare[method] then
+    local names = {}
+    for name in pairs(prepare) do
+      names[#names + 1] = name
     end
+    table.sort(names)
+    error(("start: one of %s expected, got %s"):format(table.concat(names, ", "), tostring(method)), 0)
   end
-  return self, nil, nil, self
+  return prepare[method](client, ...)
+end
+
+local function prepare_batch(client, method, ...)
+  if getmetatable(client) ~= Client then
+    error(("call it with a colon, client:%s(…), not with a dot"):format(method), 0)
+  end
+  return methods[method](client, calls.new(client), ...)
+end
+
+-- Runs what was prepared in the caller's own coroutine.
+local function run_here(client, run)
+  local call = calls.new(client)
+  return call:run(run, call)
 end
 
 --- Fetches one record.
 ---@param id string
----@param opts? aitoearn.CallOptions `site`, `timeout`, `deadline`, `retry`, `request_id`
+---@param opts? aitoearn.CallOptions
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
-  return check.checked(2, prepare.get_record, self, id, opts)(task.call(self))
+  return run_here(self, (checked(2, prepare_here, self, "get_record", id, opts)))
 end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.
@@ -156,7 +157,7 @@ end
 ---@return aitoearn.Record? record
 ---@return string|aitoearn.Error site_name or, without a record, the error: not found only where every site said so
 function Client:locate(id, opts)
-  return check.checked(2, prepare.locate, self, id, opts)(task.call(self))
+  return run_here(self, (checked(2, prepare_here, self, "locate", id, opts)))
 end
 
 --- Fetches many records; an id given twice is asked for once.
@@ -165,25 +166,27 @@ end
 ---@return table<string, aitoearn.Record> records
 ---@return table<string, aitoearn.Error> errors
 function Client:get_records(ids, opts)
-  return check.checked(2, prepare.get_records, self, ids, opts)(task.call(self))
+  return run_here(self, (checked(2, prepare_here, self, "get_records", ids, opts)))
 end
 
 --- Fetches many records in bounded memory: `for id, record, err in client:each_record(ids) do`.
--- They come in the order of arrival. `iterator:close()` cancels the rest, as leaving the loop does.
+---
+--- They come in the order of arrival; with `ordered` in that of the ids. `iterator:close()` cancels the rest, as leaving
+--- the loop does.
 ---@param ids string[]|fun(): string? an array, or an iterator over any number of ids
 ---@param opts? aitoearn.BatchOptions
 ---@return aitoearn.Iterator
 function Client:each_record(ids, opts)
-  return iterator(check.checked(2, calls.each_record, self, task.call(self), ids, opts))
+  return iterators.new("each_record", (checked(2, prepare_batch, self, "each_record", ids, opts)))
 end
 
 --- Waits until a record reaches a goal.
 ---@param id string
----@param opts? aitoearn.WaitOptions `goal`, `timeout` (600 s), `on_change(record, previous)`, `pace`
+---@param opts? aitoearn.WaitOptions `goal`, `timeout` (600 s), `on_change(record, previous, id)`, `pace`
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err with the last good record as `err.record`
 function Client:wait(id, opts)
-  return check.checked(2, prepare.wait, self, id, opts)(task.call(self))
+  return run_here(self, (checked(2, prepare_here, self, "wait", id, opts)))
 end
 
 --- Waits for many records: `for id, record, err in client:wait_all(ids) do`, as each one's goal is reached.
@@ -191,37 +194,146 @@ end
 ---@param opts? aitoearn.WaitOptions and `concurrency` (32)
 ---@return aitoearn.Iterator
 function Client:wait_all(ids, opts)
-  return iterator(check.checked(2, calls.wait_all, self, task.call(self), ids, opts))
+  return iterators.new("wait_all", (checked(2, prepare_batch, self, "wait_all", ids, opts)))
 end
 
---- Runs a method as a task, which `client:poll` moves on, or the host's own loop where it has one.
----@param method "get_record"|"get_records"|"locate"|"wait"|"wait_all"
+--- Fetches a list of records, the newest `createdAt` first. There is no paging: only `from` and `to` bound it.
+---@param filter? aitoearn.Filter
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record[]? records
+---@return aitoearn.Error? err
+function Client:list_records(filter, opts)
+  return run_here(self, (checked(2, prepare_here, self, "list_records", filter, opts)))
+end
+
+--- Fetches a flow: what was published by one post.
+---@param flow_id string
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Flow? flow
+---@return aitoearn.Error? err
+function Client:get_flow(flow_id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "get_flow", flow_id, opts)))
+end
+
+--- Waits until each task of a flow has reached the goal, or missed it. One request a look.
+---@param flow_id string
+---@param opts? aitoearn.WaitOptions `goal`, `pace` and `on_change` get tasks
+---@return aitoearn.Flow? flow
+---@return aitoearn.Error? err with the last flow as `err.flow`; kind `goal` if a task missed the goal
+function Client:wait_flow(flow_id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "wait_flow", flow_id, opts)))
+end
+
+--- Publishes a post, once, whatever happens on the way.
+---@param post aitoearn.Post it is not changed
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Flow? flow `incomplete` if it was published but cannot be seen yet
+---@return aitoearn.Error? err with `flowId`; and `may_have_happened` if the outcome is unknown
+function Client:publish(post, opts)
+  return run_here(self, (checked(2, prepare_here, self, "publish", post, opts)))
+end
+
+--- What a person has to do for a record that waits for one (Douyin in state 8 alone).
+---@param id string|aitoearn.Record|aitoearn.FlowTask
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.UserAction? action
+---@return aitoearn.Error? err
+function Client:user_action(id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "user_action", id, opts)))
+end
+
+--- Publishes a waiting record now.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:publish_now(id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "publish_now", id, opts)))
+end
+
+--- Moves the publish time of a waiting record.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param time number|string Unix seconds, or a date-time with `Z` or an offset
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:reschedule(id, time, opts)
+  return run_here(self, (checked(2, prepare_here, self, "reschedule", id, time, opts)))
+end
+
+--- Publishes a failed record again.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:retry(id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "retry", id, opts)))
+end
+
+--- Cancels a record that is not published yet.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err kind `goal`, with `err.record`, if the server accepted it and nothing was cancelled
+function Client:cancel(id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "cancel", id, opts)))
+end
+
+--- Deletes the platform's record of a post, not the post.
+---@param id string|aitoearn.Record|aitoearn.FlowTask
+---@param opts? aitoearn.CallOptions
+---@return true? deleted
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:delete_record(id, opts)
+  return run_here(self, (checked(2, prepare_here, self, "delete_record", id, opts)))
+end
+
+--- Runs a method as a task, which `client:poll` advances, or the host's own loop where it has one. The one way to make a
+--- call inside of a hook.
+---@param method string the name of any method that waits, but `each_record`
 ---@param ... any its arguments
 ---@return aitoearn.Task
 function Client:start(method, ...)
-  if not prepare[method] then
-    error("start: get_record, get_records, locate, wait or wait_all expected, got " .. tostring(method), 2)
-  end
-  return task.start(self, check.checked(2, prepare[method], self, ...))
+  return task.start(self, checked(2, prepare_task, self, method, ...))
 end
 
---- Moves every task on.
+--- Advances every task.
 ---@param timeout? number seconds to wait for something to happen; 0, the default, never waits, and hands out results for
 --- a millisecond: the next poll goes on
 ---@return integer running how many tasks still run
 function Client:poll(timeout)
+  if self.hook then
+    checked(2, hooks.refuse_wait, "poll")
+  end
   local step = self.host.step
   if step then
-    local ms = self.running > 0 and timeout and timeout * 1000 or 0
+    local ms = self.tasks_running > 0 and timeout and timeout * 1000 or 0
     step(ms, ms == 0 and FRAME_SHARE or nil)
   end
-  return self.running
+  return self.tasks_running
+end
+
+--- Ends the hold of a site that asked for a pause: the calls that wait for it go on at once.
+---@param site? string its name; default: the default site
+function Client:release(site)
+  local name = site or self.defaults.site
+  local held = self.sites[name]
+  if not held then
+    error(("site: %q is none of the client's sites"):format(tostring(name)), 2)
+  end
+  held:release_hold()
+  for call, of in pairs(self.held_calls) do
+    if of == held and call.waiting then
+      call.waiting:fire()
+    end
+  end
 end
 
 --- Counters since the client was made, and the sites' state.
 ---@return aitoearn.Stats
 function Client:stats()
   local engine, now, by_name = self.engine:stats(), self.now(), {}
+  local outcomes, latency = self.counts:copy()
   for _, site in ipairs(self.site_list) do
     by_name[site.name] = {
       endpoints = site:health(now),
@@ -233,10 +345,12 @@ function Client:stats()
     calls = self.calls,
     attempts = self.attempts,
     retries = self.retries,
+    outcomes = outcomes,
+    latency = latency,
     bytes = engine.bytes_received,
     connections = engine.connections_opened,
     in_flight = engine.in_flight,
-    tasks = self.running,
+    tasks = self.tasks_running,
     sites = by_name,
   }
 end
@@ -260,4 +374,4 @@ function Client:__tostring()
   return ("aitoearn.client (%s)"):format(self.defaults.site)
 end
 
-return client
+return M

@@ -4,23 +4,57 @@
 local check = require "aitoearn.check"
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
+local hooks = require "aitoearn.hooks"
 local records = require "aitoearn.record"
 local retry = require "aitoearn.retry"
 
-local fetch = {}
+local M = {}
+
+local RECORD = records.metatable
 
 local ENDINGS = {
   cancelled = "the call was cancelled",
   closed = "the client was closed",
 }
 
--- What a fetch knows of itself stands in its call, whose fetches follow one another.
+-- What a call sends that is not the GET of a record.
+---@class aitoearn.Request
+---@field method "GET"|"POST"|"PATCH"|"DELETE"
+---@field path string below `/api/v2/channels/publish`, percent-encoded
+---@field kind string what `transfer:result` reads from the answer
+---@field body string? JSON
+---@field max_bytes integer? of the answer, instead of `max_response_bytes`
+---@field is_write boolean? an attempt that may have taken effect is not repeated here
+---@field problem string? why it cannot be sent at all
+---@field id any? the record's
+---@field flow_id any?
+
+-- A fetch keeps its state in the call: a call runs one fetch at a time.
+---@class aitoearn.Call
+---@field request aitoearn.Request? nil: the GET of a record
+---@field site aitoearn.Site
+---@field id string
+---@field opts table
+---@field started number when the fetch began, on the host's clock
+---@field made integer attempts so far
+---@field attempts table[]? the rows of `err.attempts`
+---@field give_up_at number? seconds on the host's clock
+---@field endpoint aitoearn.Endpoint? who is asked
+---@field probing boolean? whether that is a probe
+---@field avoid aitoearn.Endpoint? who failed before
+---@field cut_short boolean? whether the attempt has less time than `timeout`
+---@field slot number? under `max_rate`, not used yet
+---@field transfer aitoearn.Transfer? the last attempt's
+---@field fresh boolean? whether to ask over a new connection
+---@field response table? of the option `response`
+---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
 
 local function fail(call, failure, context)
   context = context or {}
   context.site = call.site.name
   context.language = call.client.language
   context.record_id = call.id
+  context.flowId = call.request and call.request.flow_id
   context.server = context.server or (call.endpoint and call.endpoint.url)
   context.attempts = call.attempts
   return errors.new(failure, context)
@@ -30,8 +64,25 @@ local function fail_ended(call, ending)
   return fail(call, { kind = ending, message = ENDINGS[ending] })
 end
 
---- The error of a call that cannot wait for the end of a hold: what the server said, but nothing of the other request
--- to which it was said, since of this one nothing was sent.
+--- The error of a call that is cancelled now, before its own coroutine knows.
+---@param call aitoearn.Call
+---@param site? aitoearn.Site
+---@param id any
+---@return aitoearn.Error
+function M.cancelled(call, site, id)
+  local request = call.request
+  return errors.new({ kind = "cancelled", message = ENDINGS.cancelled }, {
+    site = site and site.name,
+    record_id = id,
+    flowId = request and request.flow_id,
+    server = call.endpoint and call.endpoint.url,
+    attempts = call.attempts,
+    may_have_happened = call.is_unclear or nil,
+  })
+end
+
+-- The error of a call that cannot wait for the end of a hold: carries what the server said, but no facts of the request
+-- that provoked it.
 local function fail_held(call, held, seconds)
   return fail(call, {
     kind = held.kind,
@@ -43,63 +94,79 @@ local function fail_held(call, held, seconds)
   }, { retryable = true, retry_at = core.time() + seconds })
 end
 
---- Waits for the end of the site's hold.
--- @treturn aitoearn.Error|nil why that cannot be in time
+--- Sleeps while a site is held; `client:release` wakes it.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param seconds number
+---@return "cancelled"|"closed"|nil ending
+function M.sleep_held(call, site, seconds)
+  local held_calls = call.client.held_calls
+  held_calls[call] = site
+  local ending = call:sleep(seconds)
+  held_calls[call] = nil
+  return ending
+end
+
+-- Waits for the end of the site's hold; returns an error where that cannot be in time.
 local function wait_for_hold(call)
   local client, site, limit = call.client, call.site, call.give_up_at
-  local left, held = site:held(client.now())
+  local left, held = site:look(client.now())
   while left do
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
     end
-    local ending = call:sleep(left)
+    local ending = M.sleep_held(call, site, math.min(left, site.nap))
     if ending then
       return fail_ended(call, ending)
     end
-    left, held = site:held(client.now())
+    left, held = site:look(client.now())
   end
 end
 
---- Waits until the request may be sent to a site that is not open: no hold, and its turn under `max_rate`.
--- @treturn aitoearn.Error|nil why it cannot be in time
-local function wait_for_turn(call)
+-- Waits until the request may be sent to a site that is not open: no hold, and its slot under `max_rate`. Returns an
+-- error where that cannot be in time.
+local function wait_for_slot(call)
   local client, site = call.client, call.site
+  local again, taken
   repeat
     local err = wait_for_hold(call)
     if err then
       return err
     end
-    local seconds, turn = site:turn(client.now(), call.give_up_at)
+    local seconds, slot
+    seconds, slot, again = site:turn(client.now(), call.give_up_at, taken)
     if not seconds then
       return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
         { retryable = true })
     end
-    call.turn = turn -- given back where the call is cancelled before
-    local ending = seconds > 0 and call:sleep(seconds)
-    call.turn = nil
+    call.slot = slot
+    local ending = call:ended() or seconds > 0 and call:sleep(seconds)
     if ending then
+      site:return_turn(call.slot) -- unless the cancel has given it back
+      call.slot = nil
       return fail_ended(call, ending)
     end
-  until not site:held(client.now()) -- a hold that began before its turn came
+    call.slot, taken = nil, again and slot
+  until not (again or site:held(client.now())) -- a hold that began before its slot came
 end
 
---- Gives the probe back of an attempt that told nothing.
-local function release(call)
+-- Releases the probe of an inconclusive attempt.
+local function release_probe(call)
   if call.probing then
     call.site:release(call.endpoint)
     call.probing = nil
   end
 end
 
---- Whether an end says nothing about the endpoint: we ended it, or gave it less time than an attempt has.
+-- Whether a failure says nothing about the endpoint: we caused it, or gave it less time than an attempt has.
 local function is_our_doing(call, failure)
   return failure.kind == "cancelled" or failure.kind == "closed" or (failure.kind == "timeout" and call.cut_short)
 end
 
-local function report_health(call, failure)
+local function note_health(call, failure)
   local endpoint, client = call.endpoint, call.client
   if failure and is_our_doing(call, failure) then
-    return release(call)
+    return release_probe(call)
   end
   call.probing = nil
   local event, seconds
@@ -108,13 +175,13 @@ local function report_health(call, failure)
   else
     event = call.site:succeed(endpoint)
   end
-  if event and client.on_event then
-    client:emit { type = event, site = call.site.name, server = endpoint.url, seconds = seconds }
+  if event and client.observed then
+    hooks.emit(client, { type = event, site = call.site.name, server = endpoint.url, seconds = seconds })
   end
 end
 
 local function note_attempt(call, transfer, failure)
-  local client, n = call.client, call.made
+  local client = call.client
   local elapsed = transfer:elapsed()
   if failure then
     call.attempts = call.attempts or {}
@@ -126,41 +193,44 @@ local function note_attempt(call, transfer, failure)
       elapsed = elapsed,
     }
   end
-  if client.on_event then
+  if client.observed then
     local is = failure or {}
-    client:emit {
+    hooks.emit(client, {
       type = "attempt",
       site = call.site.name,
       server = call.endpoint.url,
       record_id = call.id,
-      attempt = n,
+      attempt = call.made,
       elapsed = elapsed,
       request_id = transfer:request_id(),
       kind = is.kind,
       code = is.code,
       http_status = is.http_status,
-    }
+    })
   end
 end
 
---- One attempt.
--- @treturn table|nil the record
--- @treturn table the transfer; on failure the failure
-local function attempt(call)
-  local client, site, opts = call.client, call.site, call.opts
-  local now = client.now()
-  local endpoint, probing = site:choose(now, call.avoid)
-  local key, problem = site.api_key()
-  call.endpoint, call.probing = endpoint, probing or nil
-  if endpoint.problem then
-    release(call)
-    return nil, endpoint.problem
-  end
-  local ending = call:ended() -- the key function may have done anything
-  if ending or not key then
-    release(call)
-    return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
-  end
+-- What a call that is ended from outside has to undo here.
+---@type aitoearn.CallStep
+local FETCH = {
+  cancel = function(call)
+    if call.slot then
+      call.site:return_turn(call.slot)
+      call.slot = nil
+    end
+  end,
+  abandon = release_probe,
+  finish = function(call)
+    if call.waiting and call.waiting == call.transfer then
+      call.is_unclear = call.is_unclear or (call.request and call.request.is_write)
+      note_attempt(call, call.transfer, { kind = "cancelled" })
+    end
+  end,
+}
+
+-- The time for an attempt, and what is left for the whole call.
+local function limits(call, now)
+  local opts = call.opts
   local timeout, left = opts.timeout, nil
   if call.give_up_at then
     left = math.max(call.give_up_at - now, 0)
@@ -169,47 +239,104 @@ local function attempt(call)
     call.cut_short = not timeout or opts.deadline < timeout
     timeout = math.min(timeout or opts.deadline, opts.deadline)
   end
-  local transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left)
+  return timeout, left
+end
+
+local function send(engine, endpoint, request, key, request_id, timeout, left)
+  return engine:send(endpoint.origin, { method = request.method, url = endpoint.api .. request.path,
+    body = request.body, max_bytes = request.max_bytes }, key, request_id, timeout, left)
+end
+
+-- A flow's tasks have the methods of records, as far as their fields allow.
+local function give_methods(value, kind)
+  for _, record in ipairs(kind == "records" and value or kind == "flow" and value.tasks or {}) do
+    setmetatable(record, RECORD)
+  end
+end
+
+-- One attempt.
+---@return any value the record, or what the request's kind is
+---@return aitoearn.Failure? failure
+---@return aitoearn.Transfer? transfer
+local function attempt(call)
+  local client, site, opts = call.client, call.site, call.opts
+  local now = client.now()
+  local endpoint, probing = site:choose(now, call.avoid)
+  local key, problem = site.api_key()
+  call.endpoint, call.probing = endpoint, probing or nil
+  if endpoint.problem then
+    release_probe(call)
+    return nil, endpoint.problem
+  end
+  local ending = call:ended() -- the key function may have done anything
+  if ending or not key then
+    release_probe(call)
+    return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
+  end
+  local timeout, left = limits(call, now)
+  local request = call.request
+  local transfer
+  if request then
+    transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
+  else
+    transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, call.fresh)
+  end
   call.made = call.made + 1
   client.attempts = client.attempts + 1
+  call.transfer = transfer
   call:await(transfer)
-  local record, failure = transfer:result()
+  local record, failure = transfer:result(request and request.kind)
   if failure then
     errors.redact(failure, key, site.secrets)
     if not call.give_up_at and opts.deadline then
       call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
     end
+  elseif request then
+    give_methods(record, request.kind)
+  else
+    setmetatable(record, RECORD)
   end
-  if record then
-    setmetatable(record, records.metatable)
-  end
-  report_health(call, failure)
-  if failure or client.on_event then
+  note_health(call, failure)
+  if (failure or client.observed) and not call.is_over then
     note_attempt(call, transfer, failure)
   end
-  return record, failure or transfer
+  return record, failure, transfer
 end
 
---- Whether to try again, and when.
--- @treturn number|nil seconds to wait; nil: it ends here
--- @treturn table the error's context
+-- Whether a record is the answer to another request: a connection that slipped by one answer. A record's id need not be
+-- the one that was asked for; but where they have been the same, one that differs is asked for over a new connection.
+local function is_slipped(call, record, transfer)
+  local site = call.site
+  if record.id == call.id then
+    site.ids_match = true
+    return false
+  end
+  return site.ids_match and not call.fresh and transfer.is_reused and transfer:is_reused()
+end
+
+-- Whether to try again, and when.
+---@return number? seconds to wait; nil: it ends here
+---@return table context the error's
 local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
+  if call.request and call.request.is_write and retry.may_have_happened(failure) then
+    return nil, { may_have_happened = true }
+  end
   local other = site:has_other(call.endpoint, now)
   local most = retry.most_attempts(failure, other)
   if not most then
     return nil, {}
   end
   if not retry.is_rate_limited(failure) then
-    failure.rate_limit_reset = nil -- a limited route may tell its reset with every answer
+    failure.rate_limit_reset = nil -- a limited route may name its reset with every answer
   end
   local random = client.random
   local pause, named = retry.pause(policy, failure, call.made, random, core.time())
   local context = { retryable = true, retry_at = named and core.time() + pause or nil }
   if named and retry.is_rate_limited(failure) then
     site:hold(now + pause, failure)
-  elseif named and other then -- the wish is the endpoint's own: another one need not wait
+  elseif named and other then -- the endpoint named it for itself: another one need not wait
     pause, named = retry.backoff(policy, call.made, random), false
   end
   local allowed = math.min(policy.max_attempts, most)
@@ -222,60 +349,121 @@ local function next_attempt(call, failure)
   return pause, context
 end
 
+local function note_retry(call, failure, delay)
+  local client = call.client
+  client.retries = client.retries + 1
+  if client.observed then
+    hooks.emit(client, { type = "retry", site = call.site.name, server = call.endpoint.url, record_id = call.id,
+      attempt = call.made, kind = failure.kind, code = failure.code, http_status = failure.http_status, delay = delay })
+  end
+end
+
 local function explain_deadline(call, failure)
   if failure.kind == "timeout" and call.give_up_at and call.client.now() >= call.give_up_at then
     failure.message = ("the deadline of %g s passed (%s)"):format(call.opts.deadline, failure.message)
   end
 end
 
---- Fetches one record.
--- @tparam aitoearn.Call call
--- @tparam aitoearn.Site site
--- @tparam string id
--- @tparam table opts `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; and `give_up_at`, where
---   the deadline began before now
--- @tparam ?boolean in_batch its deadline starts when it is first sent, not now
--- @treturn table|nil the record
--- @treturn aitoearn.Error|userdata the error; for a record the transfer that brought it
-function fetch.record(call, site, id, opts, in_batch)
-  local client = call.client
-  call.site, call.id, call.opts, call.made = site, id, opts, 0
+-- Starts a fetch in a call.
+local function begin(call, site, id, opts, in_batch)
+  local now = call.client.now()
+  call.site, call.id, call.opts, call.made, call.started = site, id, opts, opts.made or 0, now
   call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
-  local problem = check.id_problem(id)
-  problem = problem and "record id: " .. problem or client.host.problem and client.host.problem()
+  call.transfer, call.fresh = nil, nil
+  call.step = FETCH
+  if opts.deadline and not in_batch then
+    call.give_up_at = opts.give_up_at or now + opts.deadline
+  end
+end
+
+-- Sends attempts until one brings an answer, or none will.
+local function run(call, problem)
+  local site, host = call.site, call.client.host
+  problem = problem or host.problem and host.problem()
   if problem then
     return nil, fail(call, { kind = "argument", message = problem })
   end
-  if opts.deadline and not in_batch then
-    call.give_up_at = opts.give_up_at or client.now() + opts.deadline
-  end
   while true do
     local ended = call:ended()
-    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_turn(call)
+    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
     if err then
       return nil, err
     end
-    local record, failure = attempt(call)
-    if record then
+    local value, failure, transfer = attempt(call)
+    if value and (call.request or not is_slipped(call, value, transfer)) then
       site.budget:success()
-      return record, failure
-    end
-    local pause, context = next_attempt(call, failure)
-    if not pause then
-      explain_deadline(call, failure)
-      return nil, fail(call, failure, context)
-    end
-    client.retries = client.retries + 1
-    if client.on_event then
-      client:emit { type = "retry", site = site.name, server = call.endpoint.url, record_id = id, attempt = call.made,
-        kind = failure.kind, code = failure.code, http_status = failure.http_status, delay = pause }
-    end
-    call.avoid = call.endpoint
-    local ending = call:sleep(pause)
-    if ending then
-      return nil, fail_ended(call, ending)
+      return value, nil, transfer
+    elseif value then
+      call.fresh = true
+      note_retry(call, {}, 0)
+    else
+      local pause, context = next_attempt(call, failure)
+      if not pause then
+        explain_deadline(call, failure)
+        return nil, fail(call, failure, context)
+      end
+      note_retry(call, failure, pause)
+      call.avoid = call.endpoint
+      local ending = call:sleep(pause)
+      if ending then
+        return nil, fail_ended(call, ending)
+      end
     end
   end
 end
 
-return fetch
+--- Fetches one record.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param id string
+---@param opts table `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; and `give_up_at`, where
+--- the deadline began before now
+---@param in_batch? boolean its deadline starts when it is first sent, not now
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+---@return aitoearn.Transfer? transfer that brought the record
+function M.record(call, site, id, opts, in_batch)
+  begin(call, site, id, opts, in_batch)
+  call.request = nil
+  local problem = check.id_problem(id)
+  return run(call, problem and "record id: " .. problem)
+end
+
+--- Sends a request of another kind.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param request aitoearn.Request
+---@param opts table as for `record`; and `made`, the attempts that were made before
+---@return any value as `transfer:result(request.kind)` returns it
+---@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
+---@return aitoearn.Transfer? transfer that brought the value
+function M.request(call, site, request, opts)
+  begin(call, site, request.id, opts)
+  call.request = request
+  return run(call, request.problem)
+end
+
+--- Fills the table of the option `response`: what the record does not say.
+---@param response table
+---@param call aitoearn.Call
+---@param err? aitoearn.Error
+function M.describe_response(response, call, err)
+  local transfer = call.transfer
+  for name in pairs(response) do
+    response[name] = nil
+  end
+  response.site = call.site and call.site.name
+  response.server = call.endpoint and call.endpoint.url
+  response.attempts = call.made
+  response.elapsed = call.started and call.client.now() - call.started
+  response.request_id = err and err.request_id
+  response.http_status = err and err.http_status
+  if transfer then
+    response.request_id = response.request_id or transfer:request_id()
+    response.date = transfer:date()
+    response.http_status = response.http_status or transfer.http_status and transfer:http_status() or nil
+    response.http_version = transfer.http_version and transfer:http_version() or nil
+  end
+end
+
+return M

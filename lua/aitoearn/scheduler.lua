@@ -1,4 +1,4 @@
---- Coroutines that wait for transfers of one engine, and whoever moves them on.
+--- Coroutines that wait for transfers of one engine: the one loop that polls it and wakes them.
 -- @module aitoearn.scheduler
 
 local core = require "aitoearn.core"
@@ -6,27 +6,38 @@ local core = require "aitoearn.core"
 local create, resume, running, status, yield =
   coroutine.create, coroutine.resume, coroutine.running, coroutine.status, coroutine.yield
 
-local scheduler = {}
+local M = {}
 
--- A set of coroutines over one engine.
 ---@class aitoearn.Scheduler
----@field waiting table<userdata, thread> who waits for which transfer
----@field threads table<thread, boolean> the coroutines it made
+---@field engine aitoearn.Engine
+---@field report fun(message: string) gets what nobody can catch
+---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes
+---@field count integer how many do
+---@field threads table<thread, boolean> the coroutines that it made
+---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
+---@field on_idle fun()|false called when nobody waits any more
+---@field private handing_out boolean whether a step hands results out; still true after one that was interrupted
+---@field private resumed thread|false the last coroutine that it resumed
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
---- @tparam userdata engine
--- @tparam function report gets the message of an error that nobody can catch
-function scheduler.new(engine, report)
-  return setmetatable({ engine = engine, report = report, waiting = {}, threads = {} }, Scheduler)
+--- Makes a scheduler.
+---@param engine aitoearn.Engine
+---@param report fun(message: string)
+---@return aitoearn.Scheduler
+function M.new(engine, report)
+  return setmetatable({ engine = engine, report = report, waiting = {}, count = 0, threads = {},
+    on_idle = false, handing_out = false, resumed = false }, Scheduler)
 end
 
 --- Runs a coroutine up to its next wait, or its end.
-function Scheduler:resume(co, ...)
-  if status(co) == "dead" then -- it could not yield, and has ended by that
+---@param co thread
+function Scheduler:resume(co)
+  if status(co) ~= "suspended" then -- it could not yield, and has ended by that
     return
   end
-  local ok, message = resume(co, ...)
+  self.resumed = co
+  local ok, message = resume(co)
   if not ok then
     self.report(debug.traceback(co, tostring(message)))
   end
@@ -35,8 +46,12 @@ function Scheduler:resume(co, ...)
   end
 end
 
+Scheduler.wake = Scheduler.resume
+
 --- Runs a function in a new coroutine up to its first wait. An error on the way there is the caller's.
--- @treturn thread
+---@param fn function
+---@param ... any
+---@return thread
 function Scheduler:spawn(fn, ...)
   local co = create(fn)
   self.threads[co] = true
@@ -50,45 +65,114 @@ function Scheduler:spawn(fn, ...)
   return co
 end
 
---- The running coroutine, if it is one of ours.
+--- The running coroutine, if it is one that `spawn` made.
+---@return thread|false|nil
 function Scheduler:current()
   local co = running()
   return co and self.threads[co] and co
 end
 
---- Waits for a transfer: a coroutine of ours yields, anybody else moves everything on until it is done.
+--- Whether what runs now was called by a coroutine that a step resumed.
+---@return boolean
+function Scheduler:is_resuming()
+  local resumed = self.resumed
+  return resumed and status(resumed) == "normal"
+end
+
+--- Registers who waits for a transfer.
+---@param transfer aitoearn.Transfer
+---@param waiter any
+function Scheduler:add(transfer, waiter)
+  self.waiting[transfer] = waiter
+  self.count = self.count + 1
+end
+
+--- The wait is over. Harmless where it was before.
+---@param transfer aitoearn.Transfer
+function Scheduler:remove(transfer)
+  local waiting = self.waiting
+  if waiting[transfer] ~= nil then
+    waiting[transfer] = nil
+    self.count = self.count - 1
+    if self.count == 0 and self.on_idle and not self.handing_out then
+      self.on_idle()
+    end
+  end
+end
+
+--- Waits for a transfer in a coroutine that `spawn` made.
+--
+-- It looks whether the transfer is done after it was registered: a finalizer that runs meanwhile may close the client and
+-- hand everything out. It looks again whenever it is resumed: others may do that too.
+---@param transfer aitoearn.Transfer
+---@param co thread
+function Scheduler:yield_for(transfer, co)
+  self:add(transfer, co)
+  while not transfer:is_done() do
+    yield()
+  end
+  self:remove(transfer)
+end
+
+--- Waits for a transfer: a coroutine that `spawn` made yields, the main program polls until it is done.
+---@param transfer aitoearn.Transfer
 function Scheduler:await(transfer)
-  local co, waiting = self:current(), self.waiting
+  local co = self:current()
   if co then
-    waiting[transfer] = co
-    repeat -- what a hook tried to wait for in vain may resume it meanwhile
-      yield()
-    until not waiting[transfer]
-    return
+    return self:yield_for(transfer, co)
+  elseif self:is_resuming() then -- each would poll inside of another's poll
+    error("a call cannot wait inside of a function that a task calls: use client:start", 0)
   end
   while not transfer:is_done() do
     self:step(-1)
   end
 end
 
---- Polls the engine once and wakes whoever waited for what is done.
--- @tparam number ms how long to wait for something, milliseconds; −1: no limit
--- @tparam ?number seconds for how long to wake them: the others have their turn at the next step
-function Scheduler:step(ms, seconds)
-  local engine = self.engine
-  if engine:poll(ms) == 0 then
-    return
-  end
-  local limit = seconds and core.monotonic() + seconds
-  local transfer = engine:next()
-  while transfer do
-    local co = self.waiting[transfer]
-    if co then
-      self.waiting[transfer] = nil
-      self:resume(co)
+-- Wakes all whose transfer is done, handed out or not: after a step that was interrupted some were, and are not awake.
+local function wake_done(self)
+  local done = {}
+  for transfer in pairs(self.waiting) do
+    if transfer:is_done() then
+      done[#done + 1] = transfer
     end
-    transfer = not (limit and core.monotonic() > limit) and engine:next()
+  end
+  for _, transfer in ipairs(done) do
+    local waiter = self.waiting[transfer]
+    if waiter ~= nil then
+      self:wake(waiter, transfer)
+    end
   end
 end
 
-return scheduler
+--- Polls the engine once and wakes those whose transfer is done. It may be interrupted anywhere (Ctrl-C raises in the
+--- middle of it) and be called inside of itself (by a hook that closes the client).
+---@param ms number how long to wait for something, milliseconds; −1: no limit
+---@param seconds? number for how long to wake: the rest has its turn at the next step
+---@return boolean any whether anything was done
+function Scheduler:step(ms, seconds)
+  local engine = self.engine
+  local any = engine:poll(ms) > 0
+  if not any and not self.handing_out then
+    return false
+  end
+  if self.handing_out then
+    wake_done(self)
+  end
+  self.handing_out = true
+  local limit = seconds and core.monotonic() + seconds
+  local transfer = engine:next()
+  while transfer do
+    local waiter = self.waiting[transfer]
+    if waiter ~= nil then
+      self:wake(waiter, transfer)
+    end
+    transfer = not (limit and core.monotonic() > limit) and engine:next()
+  end
+  self.handing_out = false
+  if self.count == 0 and self.on_idle then
+    self.on_idle()
+  end
+  return any
+end
+
+return M

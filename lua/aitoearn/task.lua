@@ -1,214 +1,130 @@
---- Calls, and coroutines that make them: what `client:start` and batches run on.
+--- Methods that run by themselves: what `client:start` returns.
 -- @module aitoearn.task
 
-local task = {}
+local calls = require "aitoearn.call"
+local hooks = require "aitoearn.hooks"
+local protected = require "aitoearn.protected"
 
--- PUC Lua 5.1 cannot yield across pcall; LuaJIT and later ones can.
-local pcall_yields = _VERSION ~= "Lua 5.1" or jit ~= nil
+local M = {}
 
--- The coroutines that take pcall's place there; what they wait for is awaited by whoever resumes them.
-local protected = setmetatable({}, { __mode = "k" })
-
-local function is_protected()
-  local co = coroutine.running()
-  return co and protected[co]
-end
-
--- One call of the client's, from its start to its end: what it waits for right now, so that it can be cancelled
--- there, and what the fetch that it is at knows of itself.
----@class aitoearn.Call
----@field client table
----@field waiting userdata? the transfer or timer it waits for
----@field cancelled boolean?
----@field batch aitoearn.Batch? the one whose consumer it is
----@field site aitoearn.Site
----@field id string
----@field opts table
----@field made integer attempts so far
----@field attempts table[]? the rows of `err.attempts`
----@field give_up_at number? seconds on the host's clock
----@field endpoint aitoearn.Endpoint? who is asked
----@field probing boolean? whether that is a probe
----@field avoid aitoearn.Endpoint? who failed before
----@field cut_short boolean? whether the attempt has less time than `timeout`
----@field turn number? under `max_rate`, not used yet
-local Call = {}
-Call.__index = Call
-
---- @treturn aitoearn.Call
-function task.call(client)
-  -- The nils make the table as large as it will get, lest it grow on the way.
-  return setmetatable({ client = client, waiting = nil, site = nil, id = nil, opts = nil, made = nil, give_up_at = nil,
-    endpoint = nil, cut_short = nil }, Call)
-end
-
---- Waits until a transfer is done. That of a cancelled call is so at once.
-function Call:await(transfer)
-  if self.cancelled then
-    transfer:cancel()
-  end
-  self.waiting = transfer
-  if not pcall_yields and is_protected() then
-    coroutine.yield(transfer)
-  else
-    self.client.host.await(transfer, self.client.engine, self)
-  end
-  self.waiting = nil
-end
-
---- Sleeps.
--- @tparam number seconds
--- @treturn nil|string "cancelled" or "closed" where the call has to end instead
-function Call:sleep(seconds)
-  local host, ended = self.client.host, self:ended()
-  if ended then
-    return ended
-  end
-  if host.sleep and (pcall_yields or not is_protected()) then
-    host.sleep(seconds)
-    return self:ended()
-  end
-  local timer = self.client.engine:timer(seconds)
-  self:await(timer)
-  return timer:ending()
-end
-
---- @treturn nil|string why the call has to end
-function Call:ended()
-  return self.cancelled and "cancelled" or self.client.closed and "closed" or nil
-end
-
-function Call:cancel()
-  self.cancelled = true
-  if self.batch then
-    self.batch:close()
-  end
-  if self.turn then
-    self.site:return_turn(self.turn)
-    self.turn = nil
-  end
-  if self.waiting then
-    self.waiting:cancel()
-  end
-end
-
---- For a host that finds out that whoever made the call will never run again: gives back what it holds.
-function Call:abandon()
-  self:cancel()
-  if self.probing then
-    self.site:release(self.endpoint)
-  end
-end
-
--- One method that runs by itself: what `client:start` returns.
 ---@class aitoearn.Task
+---@field private call aitoearn.Call
+---@field private run fun(call: aitoearn.Call): any, any
+---@field private cancelled fun(call: aitoearn.Call): any, any what the method returns where it is cancelled
+---@field private hooks function[] of `on_done`
+---@field private ended boolean
+---@field private failed boolean whether a function of the caller's raised
+---@field private first any what the method returned, or what was raised
+---@field private second any
 local Task = {}
 Task.__index = Task
+Task.__name = "aitoearn.task"
 
---- What the method returned; nothing where it raised an error.
+-- What the method returned, without a nil behind a record; nothing where a function of the caller's raised.
 local function values(self)
-  if not self.failed then
-    return self.first, self.second
+  if self.failed then
+    return
+  elseif self.second == nil then
+    return self.first
   end
+  return self.first, self.second
 end
 
-local function report_failure(client, message)
-  client.report("error in a task: " .. tostring(message))
-end
-
--- Every method returns two values at most. Nothing is allocated before the task is done: it is, memory or not.
-local function finish(self, call, ok, first, second)
-  local client = call.client
+-- Marks the task done before anything is allocated, so that it ends even without memory.
+local function conclude(self, ok, first, second)
+  local client = self.call.client
   self.ended, self.failed, self.first, self.second = true, not ok, first, second
-  client.running = client.running - 1
+  client.tasks_running = client.tasks_running - 1
   if not ok then -- a hook gets nothing of it, and perhaps nobody asks for the result
-    pcall(report_failure, client, first)
+    pcall(hooks.report_error, client, "a task", first)
   end
   for _, hook in ipairs(self.hooks) do
-    client:run_hook(hook, values(self))
+    hooks.run(client, "on_done", hook, values(self))
   end
 end
 
---- Does what `finish(owner, call, pcall(run, owner, call))` would, in PUC Lua 5.1.
-local function run_protected(owner, call, run, finish_run)
-  local host, engine = call.client.host, call.client.engine
-  local threads, co = host.threads or {}, coroutine.create(run)
-  protected[co], threads[co] = true, true
-  local function go_on(ok, ...)
-    if coroutine.status(co) == "dead" then
-      threads[co] = nil
-      return finish_run(owner, call, ok, ...)
-    end
-    host.await((...), engine)
-    return go_on(coroutine.resume(co))
+-- Every method returns two values at most.
+local function finish(self, _, ok, first, second)
+  if not self.ended then
+    conclude(self, ok, first, second)
   end
-  return go_on(coroutine.resume(co, owner, call))
-end
-
-local function run_pcall(owner, call, run, finish_run)
-  return finish_run(owner, call, pcall(run, owner, call))
-end
-
---- Starts `run(owner, call)` in a coroutine of the host's, and calls `finish_run(owner, call, ok, ...)` with what comes
--- of it, an error included: whoever waits for its end must not wait for ever.
-function task.spawn(owner, call, run, finish_run)
-  call.client.host.spawn(pcall_yields and run_pcall or run_protected, owner, call, run, finish_run)
 end
 
 local function run_task(self, call)
   return self.run(call)
 end
 
+--- Starts `run(owner, call)` in a coroutine of the host's, and calls `finish_run(owner, call, ok, ...)` with what comes
+--- of it, an error included.
+---@param owner table
+---@param call aitoearn.Call
+---@param run function
+---@param finish_run function
+function M.spawn(owner, call, run, finish_run)
+  call.client.host.spawn(protected.run, owner, call, run, finish_run)
+end
+
 --- Runs `run(call)` as a task of the client's.
--- @treturn aitoearn.Task
-function task.start(client, run)
-  local self = setmetatable({ call = task.call(client), run = run, hooks = {}, ended = false, failed = false,
-    first = false, second = false }, Task)
-  client.running = client.running + 1
-  local ok, message = pcall(task.spawn, self, self.call, run_task, finish)
+---@param client aitoearn.Client
+---@param run fun(call: aitoearn.Call): any, any
+---@param cancelled fun(call: aitoearn.Call): any, any what it returns where it is cancelled
+---@return aitoearn.Task
+function M.start(client, run, cancelled)
+  local self = setmetatable({ call = calls.new(client), run = run, cancelled = cancelled, hooks = {}, ended = false,
+    failed = false, first = false, second = false }, Task)
+  client.tasks_running = client.tasks_running + 1
+  local ok, message = pcall(M.spawn, self, self.call, run_task, finish)
   if not (ok or self.ended) then
-    client.running = client.running - 1
+    client.tasks_running = client.tasks_running - 1
     error(message, 0)
   end
   return self
 end
 
---- @treturn boolean whether it has ended
+--- Whether it has ended.
+---@return boolean
 function Task:done()
   return self.ended
 end
 
 --- What the method returns; nothing while it runs. An error that a function of the caller's raised in it (a goal, a
--- pace) was reported when it happened, and is raised again here.
+--- pace) was reported when it happened, and is raised again here.
+---@return any ...
 function Task:result()
-  if self.failed then
-    error(tostring(self.first), 2)
-  elseif self.ended then
-    return self.first, self.second
+  if not self.ended then
+    return
+  elseif self.failed then
+    error(hooks.text(self.call.client, self.first), 2)
   end
+  return values(self)
 end
 
---- Ends it at once, with `err.kind == "cancelled"`, whatever it is doing. Harmless on one that is done.
+--- Ends it, whatever it is doing: when this returns it is done, its result is `nil, err` with `err.kind == "cancelled"`,
+--- and its hooks have run. A batch keeps what came; each id that is left has that error. Harmless on one that is done.
 function Task:cancel()
-  if not self.ended then
-    self.call:cancel()
+  local call = self.call
+  if self.ended or call.cancelled then
+    return
   end
+  call:cancel()
+  call:finish()
+  local first, second = self.cancelled(call)
+  conclude(self, true, first, second)
 end
 
 --- Calls `hook` with what the method returned, at once where the task is done; with nothing where it raised an error.
--- It must not yield; an error in it is reported and stops nothing else.
--- @tparam function hook
--- @treturn aitoearn.Task
+---@param hook fun(...: any) see aitoearn.hooks for what it may do
+---@return aitoearn.Task self
 function Task:on_done(hook)
   if type(hook) ~= "function" then
     error("on_done: function expected, got " .. type(hook), 2)
   end
   if self.ended then
-    self.call.client:run_hook(hook, values(self))
+    hooks.run(self.call.client, "on_done", hook, values(self))
   else
     self.hooks[#self.hooks + 1] = hook
   end
   return self
 end
 
-return task
+return M

@@ -15,7 +15,8 @@
 ---| "cancelled"
 ---| "closed"
 
----A record's status: `aitoearn.status` has the names.
+-- A record's status: `aitoearn.status` has the names.
+
 ---@alias aitoearn.Status
 ---| -1 # FAILED: publishing failed; final
 ---| 0  # WAITING_FOR_PUBLISH: more than 24 h before its publish time
@@ -328,7 +329,8 @@
 ---@field type "share"
 ---@field message string?
 
----What `on_event` gets.
+-- What `on_event` gets.
+
 ---@alias aitoearn.Event aitoearn.AttemptEvent|aitoearn.RetryEvent|aitoearn.HealthEvent|aitoearn.PollEvent|aitoearn.DoneEvent
 ---| aitoearn.ShareEvent
 

@@ -3,57 +3,87 @@
 
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
+local hooks = require "aitoearn.hooks"
 local pace = require "aitoearn.pace"
-local records = require "aitoearn.record"
+local verdicts = require("aitoearn.record").verdicts
+local retry = require "aitoearn.retry"
 
-local wait = {}
+local M = {}
 
--- After a look that failed in a passing way, in seconds: from the first, doubled, to the longest.
+-- After a look that failed in a transient way, in seconds: from the first, doubled, to the longest.
 local FIRST_RETRY, LONGEST_RETRY = 2, 30
 
 -- The shortest time between two looks, whatever the caller's own pace says.
 local SHORTEST_PAUSE = 0.01
 
--- Each goal tells: true, it is reached; a string, why it cannot be any more; nil, not yet.
-local goals = {
+-- With the platform's reason, if there is one.
+local function with_reason(record, what)
+  local reason = errors.reason(record)
+  return reason and what .. ": " .. reason or what
+end
+
+local function ended_as(record, more)
+  return with_reason(record, ("it ended as %s%s"):format(verdicts.status_name(record), more or ""))
+end
+
+-- What each goal says of a record: true, it is reached; a string, why it cannot be any more; nil, not yet.
+---@type table<string, fun(record: table): true|string|nil>
+M.goals = {
   settled = function(record)
-    return records.is_final(record) or records.needs_action(record) or nil
+    return verdicts.is_final(record) or verdicts.needs_action(record) or nil
   end,
   published = function(record)
-    if records.is_live(record) then
+    if verdicts.is_live(record) then
       return true
-    elseif records.is_final(record) then
-      return "it ended as " .. records.status_name(record)
+    elseif verdicts.is_final(record) then
+      return ended_as(record)
     end
   end,
   link = function(record)
-    if records.has_link(record) then
+    if verdicts.has_link(record) then
       return true
     elseif record.linkStatus == "failed" then
-      return "the platform could not get its link"
-    elseif records.is_final(record) then
+      return with_reason(record, "the platform could not get its link")
+    elseif verdicts.is_final(record) then
       -- A link can still arrive after PUBLISHED while the platform says that it is at work on it.
-      if not (records.is_live(record) and record.linkStatus == "pending") then
-        return "it ended as " .. records.status_name(record) .. " without a link"
+      if not (verdicts.is_live(record) and record.linkStatus == "pending") then
+        return ended_as(record, " without a link")
       end
     end
   end,
 }
 
-wait.goals = goals
+local IS_OUR_GOAL = {}
+for _, goal in pairs(M.goals) do
+  IS_OUR_GOAL[goal] = true
+end
 
 ---@class aitoearn.Watch
+---@field client aitoearn.Client
+---@field site aitoearn.Site
 ---@field id string
+---@field opts table
+---@field started number
+---@field ends_at number
+---@field looks integer
 ---@field record table? the last good one
+---@field private previous table? the good one before it
+---@field private last_error aitoearn.Error?
+---@field private failures integer in a row
+---@field private code integer? the last look's code or HTTP status
+---@field private in_a_row integer how many looks brought that one
+---@field private pacer aitoearn.Pacer?
 local Watch = {}
 Watch.__index = Watch
 
---- @tparam table client
--- @tparam aitoearn.Site site
--- @tparam string id
--- @tparam table opts `goal`, `timeout`, `pace`, `on_change`, and those of a look
--- @treturn aitoearn.Watch
-function wait.watch(client, site, id, opts)
+--- Begins to wait for a record.
+---@param client aitoearn.Client
+---@param site aitoearn.Site
+---@param id string
+---@param opts table `goal`, `timeout`, `pace`, `on_change`, and those of a look
+---@param class? table a kind of watch, whose methods replace those of a record's
+---@return aitoearn.Watch
+function M.watch(client, site, id, opts, class)
   local now = client.now()
   return setmetatable({
     client = client,
@@ -64,12 +94,15 @@ function wait.watch(client, site, id, opts)
     ends_at = opts.timeout and now + opts.timeout or math.huge,
     looks = 0,
     failures = 0,
+    in_a_row = 0,
     pacer = not opts.pace and pace.new(client.random) or nil,
-  }, Watch)
+  }, class or Watch)
 end
 
---- The options of the next look: its deadline ends with the wait at the latest.
-function Watch:look_options()
+M.Watch = Watch
+
+-- The options of the next look: its deadline ends with the wait at the latest.
+local function look_options(self)
   local opts, left = self.opts, self.ends_at - self.client.now()
   local deadline = opts.deadline
   if left < math.huge then
@@ -84,21 +117,35 @@ function Watch:look_options()
   }
 end
 
+--- Adds what was waited for to an error.
+---@param err aitoearn.Error
+function Watch:describe(err)
+  err.record_id, err.record = self.id, self.record
+end
+
+--- What the last look saw, for a message.
+---@return string
+function Watch:last_seen()
+  return verdicts.status_name(self.record)
+end
+
 local function fail(self, failure, extra)
   extra = extra or {}
-  extra.site, extra.record_id, extra.record = self.site.name, self.id, self.record
-  return nil, errors.new(failure, extra)
+  extra.site = self.site.name
+  local err = errors.new(failure, extra)
+  self:describe(err)
+  return nil, err
 end
 
 local function timed_out(self)
   return fail(self, {
     kind = "timeout",
     message = ("not reached within %g s%s"):format(self.opts.timeout,
-      self.record and ", last seen as " .. records.status_name(self.record) or ""),
+      self.record and ", last seen as " .. self:last_seen() or ""),
   }, { retryable = true, attempts = self.last_error and self.last_error.attempts })
 end
 
---- Server time now: its clock as of the last answer, carried on by ours.
+-- Server time now: its clock as of the last answer, carried on by ours.
 local function server_time(self, transfer)
   local date = transfer:date()
   if date then
@@ -107,7 +154,7 @@ local function server_time(self, transfer)
   return core.time() + (self.site.clock_offset or 0)
 end
 
---- Until the next look; one that would come after the end comes just before it.
+-- Until the next look; one that would come after the end comes just before it.
 local function until_next(self, seconds)
   local left = self.ends_at - self.client.now()
   if seconds < left then
@@ -116,61 +163,125 @@ local function until_next(self, seconds)
   return left > 1 and left - 1 or left
 end
 
-local function own_pace(self, record)
-  local seconds = self.opts.pace(record, self.previous)
+-- Calls a function of the caller's; raises what it raises.
+local function call_back(self, name, ...)
+  local ok, value = hooks.call(self.client, name, self.opts[name], ...)
+  if not ok then
+    error(value, 0)
+  end
+  return value
+end
+
+local function own_pace(self, record, previous)
+  local seconds = call_back(self, "pace", record, previous)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
-    error("pace: number of seconds expected from the function, got " .. tostring(seconds), 0)
+    error("pace: number of seconds expected from the function, got " .. hooks.text(self.client, seconds), 0)
   end
   return math.max(seconds, SHORTEST_PAUSE)
 end
 
---- What the record means for the wait. The caller's goal and pace may raise in here; nothing waits in here.
--- @treturn any the goal's verdict
--- @treturn number|nil seconds until the next look
-local function judge(self, record, now)
-  local verdict = self.opts.goal(record)
+--- What a record, or a flow's task, means for the goal; a function of the caller's may raise in here.
+---@param record table
+---@return true|string|nil verdict true: reached; a string: why it cannot be any more; nil: not yet
+function Watch:verdict(record)
+  local goal = self.opts.goal
+  if IS_OUR_GOAL[goal] then
+    return goal(record)
+  end
+  return call_back(self, "goal", record) and true or nil
+end
+
+--- Until a record, or a flow's task, should be looked at again; a function of the caller's may raise in here.
+---@param record table
+---@param previous table? as the look before saw it
+---@param pacer aitoearn.Pacer? nil: the caller's own pace
+---@param now number Unix seconds by the server's clock
+---@return number seconds
+function Watch:pause(record, previous, pacer, now)
+  return pacer and pacer:delay(record, now) or own_pace(self, record, previous)
+end
+
+--- What a look means for the wait. Nothing waits in here.
+---@param record table what the look brought
+---@param now number Unix seconds by the server's clock
+---@return true|string|nil verdict
+---@return number? seconds until the next look
+function Watch:judge(record, now)
+  local verdict = self:verdict(record)
   if verdict then
     return verdict
   end
-  local seconds = self.pacer
-    and self.pacer:delay(record, now)
-    or own_pace(self, record)
-  return nil, until_next(self, seconds)
+  return nil, self:pause(record, self.previous, self.pacer, now)
 end
 
-local function is_changed(a, b)
+local function is_equal(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then
+    return a == b
+  end
   for name, value in pairs(a) do
-    local other = b[name]
-    if type(value) == "table" and type(other) == "table" then
-      if is_changed(value, other) then
-        return true
-      end
-    elseif value ~= other then
-      return true
+    if not is_equal(value, b[name]) then
+      return false
     end
   end
   for name in pairs(b) do
     if a[name] == nil then
+      return false
+    end
+  end
+  return true
+end
+
+-- Whether any field but `updatedAt` differs.
+local function is_changed(record, previous)
+  for name, value in pairs(record) do
+    if name ~= "updatedAt" and not is_equal(value, previous[name]) then
+      return true
+    end
+  end
+  for name in pairs(previous) do
+    if name ~= "updatedAt" and record[name] == nil then
       return true
     end
   end
   return false
 end
 
+--- Calls `on_change` if a field but `updatedAt` changed.
+---@param record table
+---@param previous table? nil: never seen before
+function Watch:report_change(record, previous)
+  if not previous or is_changed(record, previous) then
+    hooks.run(self.client, "on_change", self.opts.on_change, record, previous, self.id)
+  end
+end
+
+--- What a `poll` event says of a good look.
+---@param record table
+---@param now number Unix seconds by the server's clock
+---@return table
+function Watch:poll_event(record, now)
+  return { record_id = self.id, status = record.status, stalled = verdicts.is_stalled(record, now) }
+end
+
+local function emit_poll(self, event, seconds)
+  event.type, event.site, event.look, event.next_in = "poll", self.site.name, self.looks, seconds
+  hooks.emit(self.client, event)
+end
+
 local function after_record(self, record, transfer)
   local previous = self.record
-  self.previous, self.record, self.failures, self.missing, self.last_error = previous, record, 0, nil, nil
+  self.previous, self.record, self.failures, self.code, self.last_error = previous, record, 0, nil, nil
   local now = server_time(self, transfer)
-  local ok, verdict, seconds = pcall(judge, self, record, now)
+  local ok, verdict, seconds = pcall(self.judge, self, record, now)
   if not ok then
     return nil, nil, nil, verdict
   end
-  if self.client.on_event then
-    self.client:emit { type = "poll", site = self.site.name, record_id = self.id, status = record.status,
-      look = self.looks, stalled = records.is_stalled(record, now), next_in = seconds }
+  seconds = seconds and until_next(self, seconds)
+  if self.client.observed then
+    emit_poll(self, self:poll_event(record, now), seconds)
   end
-  if self.opts.on_change and (not previous or is_changed(record, previous)) then
-    self.client:run_hook(self.opts.on_change, record, previous, self.id)
+  if self.opts.on_change then
+    self:report_change(record, previous)
   end
   if type(verdict) == "string" then
     return nil, fail(self, { kind = "goal", message = verdict })
@@ -180,47 +291,47 @@ local function after_record(self, record, transfer)
   return seconds
 end
 
---- Passing failures never end a wait. A record that was there and is not is asked for once more.
+-- Passing failures never end a wait.
 local function after_error(self, err)
-  local gone = err.code == core.code.PUBLISH_RECORD_NOT_FOUND and self.record and not self.missing
-  if not (err.retryable or gone) then
-    err.record = self.record
+  local code = err.code or err.http_status
+  self.in_a_row = code and code == self.code and self.in_a_row + 1 or 1
+  self.code = code
+  if retry.ends_wait(err, self.record ~= nil, err.record_id, self.in_a_row) then
+    self:describe(err)
     return nil, nil, err
   end
-  self.missing = gone or self.missing
   self.last_error = err
+  if self.client.now() >= self.ends_at then
+    return nil, timed_out(self)
+  end
   self.failures = self.failures + 1
   local seconds = math.min(LONGEST_RETRY, FIRST_RETRY * 2 ^ (self.failures - 1)) * (1 - 0.2 * self.client.random())
   if err.retry_at then
     seconds = math.max(seconds, err.retry_at - core.time())
   end
-  if self.client.on_event then
-    self.client:emit { type = "poll", site = self.site.name, record_id = self.id, look = self.looks, kind = err.kind,
-      code = err.code, http_status = err.http_status, next_in = seconds }
+  if self.client.observed then
+    emit_poll(self, { record_id = err.record_id, flow_id = err.flowId, kind = err.kind, code = err.code,
+      http_status = err.http_status }, seconds)
   end
   return until_next(self, seconds)
 end
 
 --- Looks once.
--- @tparam function ask takes the look's options; returns as `fetch.record` does
--- @treturn number|nil seconds until the next look; nil: it is over
--- @treturn table|nil the record that reached the goal
--- @treturn aitoearn.Error|nil
--- @treturn any what a function of the caller's raised
+---@param ask fun(opts: table): aitoearn.Record?, aitoearn.Error?, any takes the look's options; returns as `fetch.record`
+---@return number? seconds until the next look; nil: it is over
+---@return aitoearn.Record? record the one that reached the goal
+---@return aitoearn.Error? err
+---@return any raised the error that a function of the caller's raised
 function Watch:look(ask)
   if self.client.now() >= self.ends_at then
     return nil, timed_out(self)
   end
   self.looks = self.looks + 1
-  local record, extra = ask(self:look_options())
+  local record, err, transfer = ask(look_options(self))
   if record then
-    return after_record(self, record, extra)
+    return after_record(self, record, transfer)
   end
-  if self.client.now() >= self.ends_at and extra.retryable then
-    self.last_error = extra
-    return nil, timed_out(self)
-  end
-  return after_error(self, extra)
+  return after_error(self, err)
 end
 
-return wait
+return M

@@ -184,7 +184,7 @@ describe("the examples", function()
     it("ends with 1 where one did not", function()
       local output, code = run "wait.lua --local --every 0.2 --goal published life:0.2:0.4:-1 ok nonsense"
       assert.equal(1, code)
-      has(output, "✗", "goal: it ended as FAILED (record life:0.2:0.4:-1)", "15000 PublishRecordNotFound", "  ok  published")
+      has(output, "✗", "goal: it ended as FAILED: 账号没有发布权限 (record life:0.2:0.4:-1)", "15000 PublishRecordNotFound", "  ok  published")
     end)
 
     it("goes on after a look that failed, and gives up when its time is over", function()

@@ -134,6 +134,18 @@ describe("a body", function()
     assert.is_table(decode(list('"' .. ("x"):rep(40) .. '"', 1001000)))
   end)
 
+  it("holds ten thousand long names at most: they can be made to collide", function()
+    local function names(count, length)
+      local parts = {}
+      for i = 1, count do parts[i] = ('"%s%06d":1'):format(("x"):rep(length - 6), i) end
+      return body('"linkMeta":{' .. table.concat(parts, ",") .. "}")
+    end
+    assert.is_table(decode(names(9800, 32)))
+    assert.is_table(decode(names(20000, 31)))
+    assert.equal("the answer holds too many values", (refused(names(10000, 40))))
+    assert.equal("the answer holds too many values", (refused((names(10000, 32):gsub(":1", " :1")))))
+  end)
+
   it("may nest 100 levels deep below data, and no deeper", function()
     local function nested(levels, open, close)
       return body('"linkMeta":{"a":' .. open:rep(levels - 2) .. "1" .. close:rep(levels - 2) .. "}")
@@ -240,7 +252,7 @@ describe("lua-cjson", function()
       end
       local comma = function() assert(os.setlocale "de_DE.UTF-8", "no such locale") end
       %s
-    ]]):format(program), "LOCPATH=" .. locales))
+    ]]):format(program), "ASAN_OPTIONS=detect_leaks=0 LOCPATH=" .. locales)) -- setlocale leaks
   end
 
   it("reads numbers after the program has set a locale with a decimal comma", function()
@@ -256,7 +268,10 @@ describe("lua-cjson", function()
     ]])
   end)
 
-  it("does not end the process where there is no memory", function()
+  -- AddressSanitizer itself needs terabytes of addresses.
+  local it_without_asan = os.getenv "ASAN_OPTIONS" and function() end or it
+
+  it_without_asan("does not end the process where there is no memory", function()
     local output = helper.script([[
       local core = require "aitoearn.core"
       local long = '{"code":0,"message":"' .. ("x"):rep(5000000) .. '"}'

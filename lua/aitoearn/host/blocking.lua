@@ -1,19 +1,18 @@
---- The host of a script, and of a frame loop: calls block, tasks move on whenever anything polls.
+--- The host of a script, and of a frame loop: calls block, tasks advance whenever anything polls.
 -- @module aitoearn.host.blocking
 
+local hooks = require "aitoearn.hooks"
 local schedulers = require "aitoearn.scheduler"
 
-local blocking = {}
+local M = {}
 
---- @tparam userdata engine
--- @treturn table host
-function blocking.new(engine)
-  local scheduler = schedulers.new(engine, function(message)
-    io.stderr:write("aitoearn: ", message, "\n")
-  end)
+---@param engine aitoearn.Engine
+---@return aitoearn.Host
+function M.new(engine)
+  local scheduler = schedulers.new(engine, hooks.report)
   return {
     name = "blocking",
-    report = scheduler.report,
+    report = hooks.report,
     threads = scheduler.threads,
     await = function(transfer)
       scheduler:await(transfer)
@@ -31,4 +30,4 @@ function blocking.new(engine)
   }
 end
 
-return blocking
+return M

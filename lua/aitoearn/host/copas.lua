@@ -8,7 +8,7 @@ local M = {}
 -- Seconds between two looks where the engine has no descriptor.
 local INTERVAL = 0.002
 
---- What copas takes for a socket: it has nothing to read at the first look and something at the second, which is when
+-- What copas takes for a socket: it has nothing to read at the first look and something at the second, which is when
 -- the descriptor is readable.
 local function pollable(fd)
   local looked = false
@@ -35,15 +35,15 @@ local function pollable(fd)
   }
 end
 
---- The running copas thread. On PUC Lua 5.1 copas's pcall runs what it calls in a coroutine of its own.
+-- The running copas thread. On PUC Lua 5.1 copas's pcall runs what it calls in a coroutine of its own.
 local function thread()
   local coxpcall = package.loaded.coxpcall
   local co, is_main = (coxpcall and coxpcall.running or coroutine.running)()
   return not is_main and co or nil
 end
 
---- @tparam userdata engine
--- @treturn table host
+---@param engine aitoearn.Engine
+---@return aitoearn.Host
 function M.new(engine)
   local copas = require "copas"
   if not (copas.pauseforever and copas.wakeup) then

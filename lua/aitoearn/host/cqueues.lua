@@ -10,17 +10,17 @@ local INTERVAL = 0.002
 
 local OUTSIDE = "no cqueues controller runs this function, so the call cannot wait: make it in one (controller:wrap)"
 
---- @tparam userdata engine
--- @treturn table host
+---@param engine aitoearn.Engine
+---@return aitoearn.Host
 function M.new(engine)
   local cqueues = require "cqueues"
   local condition = require "cqueues.condition"
-  local pumps = setmetatable({}, { __mode = "k" }) -- by controller; one that was dropped in mid-flight takes its with it
-  local step, fd
+  local pumps = setmetatable({}, { __mode = "k" }) -- by controller; weak, so a dropped controller takes its pump with it
+  local step, fd, pollable
 
   local function pump(controller, mine)
     while pumps[controller] == mine do
-      cqueues.poll(fd and { pollfd = fd, events = "r" } or INTERVAL)
+      cqueues.poll(pollable)
       if pumps[controller] == mine then
         step()
       end
@@ -39,6 +39,7 @@ function M.new(engine)
   local host = loop.new(engine, {
     watch = function(descriptor, on_ready)
       fd, step = descriptor, on_ready
+      pollable = fd and { pollfd = fd, events = "r" } or INTERVAL
       ensure_pump()
     end,
     unwatch = function()

@@ -10,11 +10,17 @@
 -- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
 -- @module aitoearn.host.loop
 
+local hooks = require "aitoearn.hooks"
 local schedulers = require "aitoearn.scheduler"
 
-local loop = {}
+local M = {}
 
 local OUTSIDE = "this is no coroutine of the event loop's, so the call cannot wait: make it in one, or use client:start"
+local NO_YIELD = "this coroutine cannot yield here (a C function called what runs), so the call cannot wait: make it "
+  .. "outside of that, or use client:start"
+
+-- nil in PUC Lua 5.1 and 5.2.
+local is_yieldable = coroutine.isyieldable -- luacheck: ignore 143
 
 -- Lua 5.1 has no coroutine for the main program, later ones have.
 local function running()
@@ -22,102 +28,101 @@ local function running()
   return not is_main and co or nil
 end
 
-local function report_on_stderr(message)
-  io.stderr:write("aitoearn: ", message, "\n")
-end
-
 ---@class aitoearn.LoopDriver
 ---@field watch fun(fd: integer?, step: function) calls `step` whenever `fd` is readable; every few milliseconds if nil
 ---@field unwatch fun(fd: integer?) stops that; after it the descriptor may be closed
----@field report? fun(message: string) gets errors that nobody can catch; they go to stderr without it
+---@field report? fun(message: string) gets errors that nobody can catch
 ---@field waiter? fun(): any what `park` and `wake` take: the running coroutine without it
 ---@field park? fun(waiter: any) lets a coroutine of the loop's wait: `coroutine.yield` without it
 ---@field wake? fun(waiter: any) ends that wait; without it the coroutine is resumed
 ---@field problem? fun(is_task: boolean): string? why a call cannot wait here
 
---- @tparam userdata engine
--- @tparam table driver
--- @treturn table host
-function loop.new(engine, driver)
-  local scheduler = schedulers.new(engine, driver.report or report_on_stderr)
-  local waiting, count = scheduler.waiting, 0
+-- Watches the descriptor while anybody waits.
+local function make_watch(engine, scheduler, driver)
   local watched, fd, closed = false, nil, false
-  local waiter_of, park = driver.waiter or running, driver.park or coroutine.yield
-
   local function unwatch()
     if watched then
       watched = false
       driver.unwatch(fd)
     end
   end
-
-  local function wake(waiter)
-    if scheduler.threads[waiter] or not driver.wake then
-      scheduler:resume(waiter)
-    else
-      driver.wake(waiter)
-    end
-  end
-
   local function step()
-    engine:poll(0)
-    local transfer = engine:next()
-    while transfer do
-      local waiter = waiting[transfer]
-      if waiter then
-        waiting[transfer], count = nil, count - 1
-        wake(waiter)
-      end
-      transfer = engine:next()
-    end
-    if count == 0 then
-      unwatch()
-    end
+    scheduler:step(0)
   end
-
   local function watch()
     if not watched and not closed then
       watched, fd = true, engine:getfd()
       driver.watch(fd, step)
     end
   end
+  local function close()
+    closed = true
+    unwatch()
+  end
+  scheduler.on_idle = unwatch
+  return watch, close
+end
+
+local function problem(scheduler, driver)
+  local is_task = scheduler:current() ~= nil
+  if is_yieldable and running() and not is_yieldable() then
+    return NO_YIELD
+  elseif driver.problem then
+    return driver.problem(is_task)
+  end
+  return not running() and OUTSIDE or nil
+end
+
+---@param engine aitoearn.Engine
+---@param driver aitoearn.LoopDriver
+---@return aitoearn.Host
+function M.new(engine, driver)
+  local scheduler = schedulers.new(engine, driver.report or hooks.report)
+  local watch, close = make_watch(engine, scheduler, driver)
+  local waiter_of, park = driver.waiter or running, driver.park or coroutine.yield
+  if driver.wake then
+    function scheduler:wake(waiter)
+      if self.threads[waiter] then
+        self:resume(waiter)
+      else
+        driver.wake(waiter)
+      end
+    end
+  end
+
+  local function await(transfer)
+    local own = scheduler:current()
+    local waiter = own or waiter_of()
+    if not waiter then
+      error(OUTSIDE, 0)
+    end
+    watch()
+    if own then
+      return scheduler:yield_for(transfer, own)
+    end
+    scheduler:add(transfer, waiter)
+    while not transfer:is_done() do -- others may resume it meanwhile
+      park(waiter)
+    end
+    scheduler:remove(transfer)
+  end
 
   return {
     report = scheduler.report,
     threads = scheduler.threads,
-    await = function(transfer)
-      local own = scheduler:current()
-      local waiter = own or waiter_of()
-      if not waiter then
-        error(OUTSIDE, 0)
-      end
-      waiting[transfer], count = waiter, count + 1
-      watch()
-      while waiting[transfer] do -- somebody else may resume it meanwhile
-        if own then
-          coroutine.yield()
-        else
-          park(waiter)
-        end
-      end
-    end,
+    await = await,
     spawn = function(fn, ...)
       return scheduler:spawn(fn, ...)
     end,
     problem = function()
-      local own = scheduler:current() ~= nil
-      if driver.problem then
-        return driver.problem(own)
-      end
-      return not running() and OUTSIDE or nil
+      return problem(scheduler, driver)
     end,
     close = function()
-      closed = true
-      unwatch()
+      close()
       engine:close()
-      step()
+      scheduler:step(0)
     end,
   }
 end
 
-return loop
+return M

@@ -3,7 +3,9 @@
 
 local loop = require "aitoearn.host.loop"
 
-local luv = {}
+local M = {}
+
+local vim = rawget(_G, "vim")
 
 -- Milliseconds between two looks where the engine has no descriptor.
 local INTERVAL = 2
@@ -11,19 +13,9 @@ local INTERVAL = 2
 -- Neovim runs libuv's callbacks where its API must not be called.
 local schedule = vim and vim.schedule
 
-local function report(message)
-  if schedule then
-    schedule(function()
-      vim.notify("aitoearn: " .. message, vim.log.levels.ERROR)
-    end)
-  else
-    io.stderr:write("aitoearn: ", message, "\n")
-  end
-end
-
---- @tparam userdata engine
--- @treturn table host
-function luv.new(engine)
+---@param engine aitoearn.Engine
+---@return aitoearn.Host
+function M.new(engine)
   local uv = vim and (vim.uv or vim.loop) or require "luv"
   local handle, begin
 
@@ -59,10 +51,9 @@ function luv.new(engine)
       handle:close() -- at once: the number of a closed descriptor is soon another's
       handle = nil
     end,
-    report = report,
   })
   host.name = "luv"
   return host
 end
 
-return luv
+return M

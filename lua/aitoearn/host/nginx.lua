@@ -1,26 +1,24 @@
---- The host of nginx and OpenResty: calls yield to the worker's event loop. How they wait is told in `nginx_pump`.
+--- The host of nginx and OpenResty: calls yield to the worker's event loop. How they wait is in aitoearn.host.nginx_pump.
 -- @module aitoearn.host.nginx
 
 local pumps = require "aitoearn.host.nginx_pump"
 
-local nginx = {}
+local M = {}
+
+local ngx = rawget(_G, "ngx")
 
 -- Waiting in ssl_client_hello and ssl_session_fetch needs an nginx and an OpenSSL with OpenResty's patches; without
 -- them it breaks the handshake.
 local CAN_WAIT = { rewrite = true, server_rewrite = true, access = true, content = true, timer = true, ssl_cert = true }
 
 --- Why a call that is made here and now cannot wait for its answer.
--- @treturn string|nil
-function nginx.problem()
+---@return string?
+function M.problem()
   local phase = ngx.get_phase()
   if CAN_WAIT[phase] then
     return nil
   end
   return ("nginx cannot wait in its phase %s; make the call in a timer: ngx.timer.at(0, ...)"):format(phase)
-end
-
-local function report(message)
-  ngx.log(ngx.ERR, "aitoearn: ", message)
 end
 
 -- In a request's ngx.ctx: the light threads that have ended, by the one that spawned them.
@@ -46,9 +44,9 @@ local function bury_children()
   return ended
 end
 
---- Runs a function in a light thread. Where nothing can wait nothing will, since every call ends at once.
+-- Runs a function in a light thread. Where nothing can wait nothing will, since every call ends at once.
 local function spawn(fn, ...)
-  if nginx.problem() then
+  if M.problem() then
     fn(...)
     return
   end
@@ -59,14 +57,14 @@ local function spawn(fn, ...)
   end, ...)
 end
 
---- @tparam userdata engine
--- @treturn table host
-function nginx.new(engine)
+---@param engine aitoearn.Engine
+---@return aitoearn.Host
+function M.new(engine)
   local pump = pumps.new(engine)
   return {
     name = "nginx",
-    report = report,
-    problem = nginx.problem,
+    schedules_hooks = true,
+    problem = M.problem,
     spawn = spawn,
     await = function(transfer, _, call)
       pump:await(transfer, call)
@@ -79,4 +77,4 @@ function nginx.new(engine)
   }
 end
 
-return nginx
+return M

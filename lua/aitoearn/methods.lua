@@ -1,0 +1,355 @@
+--- What each method of a client checks and runs.
+--
+-- `prepare.NAME(client, ...)` checks the arguments: a mistake in the program raises plain text, to which the public method
+-- adds the caller's position. It returns `run(call)`, which makes the call, in the caller's coroutine or in a task's, and
+-- `cancelled(call)`: what a task that is cancelled has for its result.
+-- @module aitoearn.methods
+
+local batches = require "aitoearn.batch"
+local check = require "aitoearn.check"
+local fetch = require "aitoearn.fetch"
+local hooks = require "aitoearn.hooks"
+local locate = require "aitoearn.locate"
+local options = require "aitoearn.options"
+local wait = require "aitoearn.wait"
+local wait_all = require "aitoearn.wait_all"
+
+local CONCURRENCY = 32
+
+local M = { prepare = {} }
+local prepare = M.prepare
+
+local on_record = { check = check.func }
+local concurrency = { check = check.whole(1), default = CONCURRENCY }
+
+-- The options of each method beside those that all have.
+M.RULES = {
+  each_record = { concurrency = concurrency, ordered = { check = check.boolean } },
+  get_records = { concurrency = concurrency, on_record = on_record },
+}
+
+--- Reads a call's options.
+---@param client aitoearn.Client
+---@param opts? table
+---@param rules table of the method's own options
+---@return table given
+---@return aitoearn.Site site
+function M.read(client, opts, rules)
+  local given = options.read_call(opts, client.defaults, rules)
+  local site = client.sites[given.site]
+  if not site then
+    error(("site: %q is none of the client's sites"):format(given.site), 0)
+  end
+  return given, site
+end
+
+-- Counts a call that ended, and tells of it.
+local function report_end(client, method, started, id, record, err, flow_id)
+  client.counts:add_outcome(err)
+  if method ~= "wait" and method ~= "wait_all" then
+    client.counts:add_latency(client.now() - started)
+  end
+  if client.observed then
+    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id,
+      elapsed = client.now() - started, status = type(record) == "table" and record.status or nil, kind = err and err.kind,
+      code = err and err.code, site = err and err.site, attempts = err and #err.attempts })
+  end
+end
+
+--- Ends a call that has one result: returns that one value, or `nil, err`.
+---@param call aitoearn.Call
+---@param method string
+---@param started number on the host's clock
+---@param id any the record's
+---@param record any
+---@param err? aitoearn.Error
+---@param flow_id? any
+---@return any record
+---@return aitoearn.Error? err
+function M.answer(call, method, started, id, record, err, flow_id)
+  if not call.is_over then
+    report_end(call.client, method, started, id, record, err, flow_id)
+    if call.response then
+      fetch.describe_response(call.response, call, err)
+    end
+  end
+  if record then
+    return record
+  end
+  return nil, err
+end
+
+--- What a task that is cancelled returns of a method that has one result.
+---@param call aitoearn.Call
+---@param method string
+---@param started? number on the host's clock
+---@param id any the record's
+---@param record? aitoearn.Record the last good one
+---@param flow_id? any
+---@return nil
+---@return aitoearn.Error err
+function M.cancel_single(call, method, started, id, record, flow_id)
+  local err = fetch.cancelled(call, call.site, id)
+  err.record = record
+  report_end(call.client, method, started or call.client.now(), id, nil, err, flow_id)
+  if call.response then
+    fetch.describe_response(call.response, call, err)
+  end
+  return nil, err
+end
+
+local function cancel_get_record(call)
+  return M.cancel_single(call, "get_record", call.started, call.id)
+end
+
+function prepare.get_record(client, id, opts)
+  local given, site = M.read(client, opts)
+  return function(call)
+    client.calls = client.calls + 1
+    call.response = given.response
+    local record, err = fetch.record(call, site, id, given)
+    return M.answer(call, "get_record", call.started, id, record, err)
+  end, cancel_get_record
+end
+
+function prepare.locate(client, id, opts)
+  if type(opts) == "table" and opts.site ~= nil then
+    error("site: locate asks every site", 0)
+  end
+  local given = M.read(client, opts)
+  local started
+  return function(call)
+    started = client.now()
+    client.calls = client.calls + 1
+    call.response = given.response
+    local record, extra = locate.record(call, id, given)
+    if record then
+      return M.answer(call, "locate", started, id, record), extra
+    end
+    return M.answer(call, "locate", started, id, nil, extra)
+  end, function(call)
+    return M.cancel_single(call, "locate", started, id)
+  end
+end
+
+local function is_array(ids)
+  local metatable = getmetatable(ids)
+  return type(ids) == "table" and not (type(metatable) == "table" and metatable.__call)
+end
+
+-- A function that returns the next id; nil at the end; nil and an error that the caller's function raised.
+local function each(client, ids)
+  local next_id, expected = check.ids(ids)
+  if not next_id then
+    error("ids: " .. expected, 0)
+  elseif is_array(ids) then
+    return next_id
+  end
+  return function()
+    local ok, id = hooks.call(client, "ids", next_id)
+    if ok then
+      return id
+    end
+    return nil, id
+  end
+end
+
+-- Each id once.
+local function unique(next_id)
+  local seen = {}
+  return function()
+    local id, raised = next_id()
+    while id ~= nil and seen[id] do
+      id, raised = next_id()
+    end
+    if id ~= id then -- no table has a place for it
+      return nil, "ids: strings expected, got NaN"
+    elseif id ~= nil then
+      seen[id] = true
+    end
+    return id, raised
+  end
+end
+
+local function record_batch(call, method, next_id, given, site)
+  local client, batch = call.client, nil
+  batch = batches.new(call, given, function()
+    local id, raised = next_id()
+    return id, nil, raised
+  end, function(child, id)
+    local started = client.now()
+    client.calls = client.calls + 1
+    local record, err = batch:fetch(child, site, id, given)
+    if not batch.closed then
+      report_end(client, method, started, id, record, err)
+    end
+    return id, record, err
+  end)
+  return batch
+end
+
+local function wait_batch(call, next_id, given, site)
+  return wait_all.new(call, site, next_id, given, function(watch, record, err)
+    report_end(call.client, "wait_all", watch.started, watch.id, record, err)
+  end)
+end
+
+-- Runs a batch to its end: records and errors by id.
+local function collect(client, ids, given, make_batch)
+  local records, failures, batch = {}, {}, nil
+  local function keep(id, record, err)
+    records[id], failures[id] = record, err
+    if given.on_record then
+      hooks.run(client, "on_record", given.on_record, id, record, err)
+    end
+  end
+  local function run(call)
+    batch = make_batch(call)
+    local id, record, err = batch:next() -- PUC Lua 5.1 cannot yield in a generic for
+    while id ~= nil do
+      keep(id, record, err)
+      id, record, err = batch:next()
+    end
+    return records, failures
+  end
+  local function cancelled(call)
+    local id, record, err = nil, nil, nil
+    if batch then
+      id, record, err = batch:take()
+    end
+    while id ~= nil do
+      keep(id, record, err)
+      id, record, err = batch:take()
+    end
+    for _, left in ipairs(is_array(ids) and ids or {}) do -- an iterator's rest was never asked for
+      if not records[left] and not failures[left] then
+        failures[left] = fetch.cancelled(call, nil, left)
+      end
+    end
+    return records, failures
+  end
+  return run, cancelled
+end
+
+function prepare.get_records(client, ids, opts)
+  local given, site = M.read(client, opts, M.RULES.get_records)
+  local next_id = unique(each(client, ids))
+  return collect(client, ids, given, function(call)
+    return record_batch(call, "get_records", next_id, given, site)
+  end)
+end
+
+local function goal(value)
+  if type(value) == "function" then
+    return value
+  elseif type(value) == "string" and wait.goals[value] then
+    return wait.goals[value]
+  end
+  return nil, '"settled", "published", "link" or a function expected'
+end
+
+local function extended(rules, more)
+  local all = {}
+  for _, each_of in ipairs { rules, more } do
+    for name, rule in pairs(each_of) do
+      all[name] = rule
+    end
+  end
+  return all
+end
+
+local wait_rules = {
+  goal = { check = goal, default = wait.goals.settled },
+  timeout = { check = check.seconds_or_false, default = 600 },
+  on_change = { check = check.func },
+  pace = { check = check.func },
+}
+M.RULES.wait = extended(wait_rules, { response = options.response_rule })
+M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
+M.RULES.wait_all = extended(M.RULES.wait_each, { on_record = on_record }) -- as a task
+
+--- Reads the options of a wait, whose `timeout` is the whole wait's.
+---@param client aitoearn.Client
+---@param opts? aitoearn.WaitOptions
+---@param rules table
+---@return table given
+---@return aitoearn.Site site
+function M.read_wait(client, opts, rules)
+  local given, site = M.read(client, opts, rules)
+  given.attempt_timeout = client.defaults.timeout
+  return given, site
+end
+
+--- Looks until a watch is over.
+---@param call aitoearn.Call
+---@param watch aitoearn.Watch
+---@param ask fun(opts: table): any, aitoearn.Error?, any as `watch:look` takes it
+---@return any record
+---@return aitoearn.Error? err
+function M.wait(call, watch, ask)
+  local seconds, record, err, raised = watch:look(ask)
+  while seconds do
+    call:sleep(seconds)
+    seconds, record, err, raised = watch:look(ask)
+  end
+  if raised then
+    error(raised, 0)
+  end
+  return record, err
+end
+
+function prepare.wait(client, id, opts)
+  local given, site = M.read_wait(client, opts, M.RULES.wait)
+  local watch
+  return function(call)
+    watch = wait.watch(client, site, id, given)
+    local function ask(look)
+      return fetch.record(call, site, id, look)
+    end
+    client.calls = client.calls + 1
+    call.response = given.response
+    return M.answer(call, "wait", watch.started, id, M.wait(call, watch, ask))
+  end, function(call)
+    return M.cancel_single(call, "wait", watch and watch.started, id, watch and watch.record)
+  end
+end
+
+function prepare.wait_all(client, ids, opts)
+  local given, site = M.read_wait(client, opts, M.RULES.wait_all)
+  local next_id = unique(each(client, ids))
+  return collect(client, ids, given, function(call)
+    return wait_batch(call, next_id, given, site)
+  end)
+end
+
+--- The batch behind `client:each_record`.
+---@param client aitoearn.Client
+---@param call aitoearn.Call
+---@param ids any
+---@param opts? aitoearn.BatchOptions
+---@return aitoearn.Batch
+function M.each_record(client, call, ids, opts)
+  local given, site = M.read(client, opts, M.RULES.each_record)
+  return record_batch(call, "each_record", each(client, ids), given, site)
+end
+
+--- The batch behind `client:wait_all`.
+---@param client aitoearn.Client
+---@param call aitoearn.Call
+---@param ids any
+---@param opts? aitoearn.WaitOptions
+---@return aitoearn.Batch
+function M.wait_all(client, call, ids, opts)
+  local given, site = M.read_wait(client, opts, M.RULES.wait_each)
+  return wait_batch(call, unique(each(client, ids)), given, site)
+end
+
+-- The other routes' methods, each loaded at its first use.
+for _, name in ipairs { "list_records", "get_flow", "wait_flow", "publish", "user_action", "publish_now", "reschedule", "retry",
+  "cancel", "delete_record" } do
+  prepare[name] = function(...)
+    return require("aitoearn.routes").prepare[name](...)
+  end
+end
+
+return M
