@@ -3,7 +3,7 @@
 -- @module spec.platform.server
 local envelope = require "spec.platform.server.envelope"
 local all_keys = require "spec.platform.keys"
-local posts = require "spec.platform.server.posts"
+local reads = require "spec.platform.server.reads"
 local record = require "spec.platform.server.record"
 local routes = require "spec.platform.server.routes"
 local steps = require "spec.platform.server.steps"
@@ -44,7 +44,7 @@ end
 
 -- A 24-digit id: a record that was made here, else a fixed one, where it lives on this site.
 local function by_id(site, id)
-  if posts.has(site, id) then return routes.answer(posts.get(site, id)) end
+  if reads.has(site, id) then return routes.answer(reads.get(site, id)) end
   if sub(id, 1, 1) == absent_on[site] then return send(failure(15000)) end
   return send(success(record.plain(site, id)))
 end
