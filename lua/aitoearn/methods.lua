@@ -156,20 +156,34 @@ local function each(client, ids)
   end
 end
 
+--- The id of a record that is given as that, as a record, or as a flow's task. (A `taskId` is the creator's own and never
+--- it.)
+---@param value any
+---@return any id
+---@return table? given the record or task
+function M.id_of(value)
+  if type(value) == "table" and type(value.id) == "string" then
+    return value.id, value
+  end
+  return value
+end
+
 -- Each id once.
 local function unique(next_id)
   local seen = {}
   return function()
-    local id, raised = next_id()
+    local given, raised = next_id()
+    local id = M.id_of(given)
     while id ~= nil and seen[id] do
-      id, raised = next_id()
+      given, raised = next_id()
+      id = M.id_of(given)
     end
     if id ~= id then -- no table has a place for it
       return nil, "ids: strings expected, got NaN"
     elseif id ~= nil then
       seen[id] = true
     end
-    return id, raised
+    return given, raised
   end
 end
 
@@ -223,7 +237,8 @@ local function collect(client, ids, given, make_batch)
       keep(id, record, err)
       id, record, err = batch:take()
     end
-    for _, left in ipairs(is_array(ids) and ids or {}) do -- an iterator's rest was never asked for
+    for _, item in ipairs(is_array(ids) and ids or {}) do -- an iterator's rest was never asked for
+      local left = M.id_of(item)
       if not records[left] and not failures[left] then
         failures[left] = fetch.cancelled(call, nil, left)
       end
@@ -267,7 +282,7 @@ local wait_rules = {
   pace = { check = check.func },
 }
 M.RULES.wait = extended(wait_rules, { response = options.response_rule })
-M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
+M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency, survey = { check = check.boolean, default = true } })
 M.RULES.wait_all = extended(M.RULES.wait_each, { on_record = on_record }) -- as a task
 
 --- Reads the options of a wait, whose `timeout` is the whole wait's.
@@ -301,6 +316,7 @@ function M.wait(call, watch, ask)
 end
 
 function prepare.wait(client, id, opts)
+  id = M.id_of(id)
   local given, site = M.read_wait(client, opts, M.RULES.wait)
   local watch
   return function(call)
