@@ -165,14 +165,9 @@ static bool was_not_served(const transfer *t, const origin *o, CURLcode result) 
     return false;
   if (handle_has_died(t->handle))
     return t->refusals < MAX_REFUSALS;
-#if LIBCURL_VERSION_NUM >= 0x075000
   double served = isnan(t->handle->granted) ? 0 : t->finished - t->handle->granted;
   return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
          t->finished < t->deadline;
-#else
-  (void)result;
-  return false;
-#endif
 }
 
 /* Learns how many requests the server serves at once: those that are being served, one more with

@@ -58,18 +58,18 @@ static size_t origin_argument(lua_State *L, const engine *e) {
   return (size_t)index - 1;
 }
 
-static int push_started(lua_State *L, engine *e, request *r, const start_arguments *arguments) {
+static int push_started(lua_State *L, engine *e, request r, const start_arguments *arguments) {
   char uuid[RANDOM_UUID_BYTES];
   check_open(L, e);
   const char *problem =
       engine_ensure_open(e); /* before the random id: a child's numbers are its own */
-  if (r->request_id == NULL) {
+  if (r.request_id == NULL) {
     random_uuid(&e->random, uuid);
-    r->request_id = uuid;
+    r.request_id = uuid;
   }
   lua_getuservalue(L, 1);
   int uservalue = lua_gettop(L);
-  transfer *t = lua_transfer_new(L, lua_upvalueindex(2), uservalue, r);
+  transfer *t = lua_transfer_new(L, lua_upvalueindex(2), uservalue, &r);
   t->origin = arguments->origin;
   t->timeout = arguments->timeout;
   t->max_bytes = arguments->max_bytes;
@@ -102,7 +102,7 @@ static int l_get(lua_State *L) {
   arguments.deadline = seconds_argument(L, 8);
   arguments.is_fresh = lua_toboolean(L, 9);
   arguments.max_bytes = e->options.max_response_bytes;
-  return push_started(L, e, &r, &arguments);
+  return push_started(L, e, r, &arguments);
 }
 
 /* A constant for the method's name, NULL for GET. */
@@ -151,7 +151,7 @@ static int l_send(lua_State *L) {
       lua_isnil(L, -1) ? e->options.max_response_bytes : (size_t)luaL_checkinteger(L, -1);
   lua_getfield(L, 3, "fresh");
   arguments.is_fresh = lua_toboolean(L, -1);
-  return push_started(L, e, &r, &arguments);
+  return push_started(L, e, r, &arguments);
 }
 
 /** A transfer that sends nothing: it is done after a time, or when it is fired.
