@@ -8,6 +8,7 @@ files["lua/aitoearn/host/nginx.lua"] = {
   read_globals = { ngx = { fields = { "run_worker_thread" } } }, -- younger than what luacheck knows
 }
 files["lua/aitoearn/host/nginx_pump.lua"] = { std = "+ngx_lua" }
+files["lua/aitoearn/share"] = { std = "+ngx_lua" }
 files["lua/aitoearn/host/luv.lua"] = { read_globals = { "vim" } }
 
 files["spec"] = { std = "+busted" }

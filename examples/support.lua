@@ -3,7 +3,8 @@ local support = {}
 
 local COLOURS = { red = "1;31", green = "1;32", yellow = "1;33", cyan = "1;36", bold = "1", dim = "2" }
 local SPINNER = { "⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏" }
-local root = (arg[0]:match "^(.*)/[^/]*$" or ".") .. "/.."
+local here = arg[0]:match "^(.*)/[^/]*$" or "."
+local root = here .. (here:find "fleet$" and "/../.." or "/..")
 local lua = _VERSION:match "%d%.%d"
 local platform, client
 

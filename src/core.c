@@ -2,6 +2,7 @@
  * there. */
 #include <curl/curl.h>
 #include <dlfcn.h>
+#include <unistd.h>
 
 #include "compat.h"
 #include "constants.h"
@@ -9,6 +10,7 @@
 #include "envelope.h"
 #include "lua_engine.h"
 #include "shape.h"
+#include "terminal.h"
 #include "url.h"
 
 #if defined(__GNUC__)
@@ -30,6 +32,13 @@ static void pin_module(void) {
 #endif
 }
 
+/** @function getpid
+ * @treturn integer this process's id: a connection that a fork left here is its parent's */
+static int l_getpid(lua_State *L) {
+  lua_pushinteger(L, getpid());
+  return 1;
+}
+
 int luaopen_aitoearn_core(lua_State *L) {
 #if LUA_VERSION_NUM >= 502
   luaL_checkversion(L);
@@ -41,8 +50,13 @@ int luaopen_aitoearn_core(lua_State *L) {
   constants_open(L);
   datetime_open(L);
   url_open(L);
+  terminal_open(L);
+  lua_pushstring(L, curl_version());
+  lua_setfield(L, -2, "curl_version");
   shape_open(L);
   envelope_open(L);
   lua_engine_open(L, lua_gettop(L));
+  lua_pushcfunction(L, l_getpid);
+  lua_setfield(L, -2, "getpid");
   return 1;
 }

@@ -16,6 +16,13 @@
  * the next. */
 #define STARTS_PER_POLL 8
 
+/* How often a request that its server refused goes back into the queue. */
+#define MAX_REFUSALS 10
+
+/* A time-out after less than this part of the promised time came while libcurl had no stream for
+ * it. */
+#define FULL_TIME 0.9
+
 /* Seconds before another attempt to create the multi handle. */
 #define RETRY_OPEN 0.1
 
@@ -23,8 +30,7 @@ static const char client_closed[] = "the client was closed";
 static const char no_connection[] = "the deadline passed before a connection was free";
 static const char out_of_memory[] = "out of memory";
 
-/* -- the way of a transfer: queued, running, done
- * ------------------------------------------------ */
+/* -- the way of a transfer: queued, running, done ---------------------------------------------- */
 
 /* From whatever list it is in to the list of those that are done. */
 static void end_transfer(transfer *t, const char *failure, const char *message) {
@@ -44,6 +50,21 @@ static void free_handle(transfer *t) {
   t->handle = NULL;
 }
 
+static handle *make_handle(engine *e, transfer *t, double left) {
+  origin *o = &e->origins[t->origin];
+  handle_setup setup = {.options = &e->options,
+                        .origin = &o->options,
+                        .sockets = &o->sockets,
+                        .share = e->share,
+                        .timeout = t->timeout < left ? t->timeout : left,
+                        .looks_up = o->unreachable};
+  if (o->sockets.suspects >= e->max_connections)
+    poller_end_suspects(&o->sockets); /* they hold every connection there may be */
+  if (o->sockets.suspects > 0)
+    t->is_fresh = true;
+  return handle_new(&setup, t);
+}
+
 /* Hands the transfer to libcurl. It is in no list. */
 static void start_transfer(engine *e, transfer *t) {
   double now = poller_now();
@@ -52,8 +73,7 @@ static void start_transfer(engine *e, transfer *t) {
     end_transfer(t, "timeout", no_connection);
     return;
   }
-  t->handle =
-      handle_new(&e->options, &e->poller, e->share, t, t->timeout < left ? t->timeout : left);
+  t->handle = make_handle(e, t, left);
   if (t->handle == NULL || curl_multi_add_handle(e->multi, t->handle->easy) != CURLM_OK) {
     free_handle(t);
     end_transfer(t, "transport", out_of_memory);
@@ -66,9 +86,15 @@ static void start_transfer(engine *e, transfer *t) {
   transfer_append(&e->running, t);
 }
 
+/* How many transfers libcurl may have of an origin. */
+static long limit_of(const engine *e, const origin *o) {
+  if (!o->sockets.http2 || o->sockets.suspects > 0)
+    return e->max_connections;
+  return o->stream_limit > 0 ? o->stream_limit : e->max_connections * STREAMS_PER_CONNECTION;
+}
+
 static bool has_room(engine *e, const origin *o) {
-  bool room =
-      o->running < (o->http2 ? e->max_connections * STREAMS_PER_CONNECTION : e->max_connections);
+  bool room = o->running < limit_of(e, o);
   if (room && e->starts_left <= 0)
     e->starts_due = true;
   return room && e->starts_left > 0;
@@ -114,17 +140,86 @@ static void count_traffic(engine *e, CURL *easy) {
   e->bytes_received += (double)header_bytes + (double)body_bytes;
 }
 
+/* What a result says about the way to the origin. */
+static void judge_connection(const transfer *t, origin *o, CURL *easy) {
+  long port = 0;
+  curl_off_t before = 0;
+  if (t->http_status > 0) {
+    o->sockets.http2 = t->http_version >= CURL_HTTP_VERSION_2_0;
+    o->unreachable = false;
+    return;
+  }
+  bool timed_out = t->result == CURLE_OPERATION_TIMEDOUT;
+  if (!t->is_sent && (t->result == CURLE_COULDNT_CONNECT || timed_out))
+    o->unreachable = true;
+  if (!t->is_sent || !timed_out || curl_easy_getinfo(easy, CURLINFO_LOCAL_PORT, &port) != CURLE_OK)
+    return;
+  curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME_T, &before);
+  poller_suspect(&o->sockets, port, t->finished - t->started - (double)before / 1e6, !t->is_reused);
+}
+
+/* Whether libcurl gave a GET up before its server had the time for it: it waited inside libcurl for
+ * a stream that the server did not grant, or its streams were refused. */
+static bool was_not_served(const transfer *t, const origin *o, CURLcode result) {
+  if (t->method != NULL || t->http_status > 0 || t->headers.bytes > 0 || !o->sockets.http2)
+    return false;
+  if (handle_has_died(t->handle))
+    return t->refusals < MAX_REFUSALS;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  double served = isnan(t->handle->granted) ? 0 : t->finished - t->handle->granted;
+  return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
+         t->finished < t->deadline;
+#else
+  (void)result;
+  return false;
+#endif
+}
+
+/* Learns how many requests the server serves at once: those that are being served, one more with
+ * each round of answers. */
+static void lower_stream_limit(const engine *e, origin *o) {
+  long served = 0;
+  for (const transfer *t = e->running.first; t != NULL; t = t->next)
+    served += &e->origins[t->origin] == o && !isnan(t->handle->granted);
+  o->stream_limit = served > e->max_connections ? served : e->max_connections;
+  o->answers = 0;
+}
+
+static void raise_stream_limit(const engine *e, origin *o) {
+  if (o->stream_limit == 0 || ++o->answers < o->stream_limit)
+    return;
+  o->answers = 0;
+  if (++o->stream_limit >= e->max_connections * STREAMS_PER_CONNECTION)
+    o->stream_limit = 0;
+}
+
+/* To the front of its origin's queue; false if there is no memory for its deadline. */
+static bool put_back(engine *e, transfer *t, origin *o) {
+  if (!deadlines_reserve(&e->deadlines))
+    return false;
+  transfer_unlink(t);
+  free_handle(t);
+  transfer_reset(t);
+  t->refusals++;
+  transfer_prepend(&o->queue, t);
+  if (!isinf(t->deadline))
+    deadlines_add(&e->deadlines, t);
+  lower_stream_limit(e, o);
+  return true;
+}
+
 static void finish_transfer(engine *e, handle *h, CURLcode result) {
   transfer *t = h->transfer;
   origin *o = &e->origins[t->origin];
-  long version = 0;
-  handle_finish(h, result, o->http2);
+  handle_finish(h, result, o->sockets.http2);
   count_traffic(e, h->easy);
-  if (t->http_status > 0 && curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK)
-    o->http2 = version >= CURL_HTTP_VERSION_2_0;
   take_from_multi(e, t);
-  handle_detach(h);
-  end_transfer(t, NULL, NULL);
+  if (!was_not_served(t, o, result) || !put_back(e, t, o)) {
+    judge_connection(t, o, h->easy);
+    raise_stream_limit(e, o);
+    handle_detach(h);
+    end_transfer(t, NULL, NULL);
+  }
   start_queued(e, o);
 }
 
@@ -159,8 +254,7 @@ static void arm(engine *e) {
   poller_arm(&e->poller, e->done_count > 0 ? 0 : next_due(e));
 }
 
-/* -- open, close, fork
- * --------------------------------------------------------------------------- */
+/* -- open, close, fork ------------------------------------------------------------------------- */
 
 /* A running transfer's handle must not be in the multi any more. */
 static void end_all(engine *e, transfer_list *list, const char *failure, const char *message) {
@@ -169,6 +263,7 @@ static void end_all(engine *e, transfer_list *list, const char *failure, const c
     if (t->state == TRANSFER_RUNNING) {
       t->finished = poller_now();
       e->origins[t->origin].running--;
+      t->is_sent = true; /* as far as is known */
       free_handle(t);
     }
     end_transfer(t, failure, message);
@@ -185,7 +280,8 @@ static void end_waiting(engine *e, const char *message) {
   end_all(e, &e->timers, "closed", message);
   for (size_t i = 0; i < e->origin_count; i++) {
     end_all(e, &e->origins[i].queue, "closed", message);
-    e->origins[i].http2 = false;
+    e->origins[i].sockets.http2 = false;
+    e->origins[i].stream_limit = 0;
   }
 }
 
@@ -201,10 +297,12 @@ static void discard_multi(engine *e, CURLMcode code) {
   e->starts_due = true; /* so that what is queued does not wait for somebody's next call */
 }
 
-/* In a forked child. The parent goes on with its connections and its epoll set, which the
- * child's copies of the descriptors share: so close those and leave libcurl's memory as it is. */
+/* In a forked child. The parent goes on with its connections and its epoll set, which the child's
+ * copies of the descriptors share: so close those and leave libcurl's memory as it is. Or the
+ * program has closed the descriptors: libcurl would close its own files under their numbers. */
 static void abandon(engine *e) {
-  static const char message[] = "the process was forked while this call was in flight";
+  const char *message = e->poller.lost ? "the client's descriptors were closed"
+                                       : "the process was forked while this call was in flight";
   for (transfer *t = e->running.first; t != NULL; t = t->next)
     t->handle->easy = NULL;
   end_all(e, &e->running, "closed", message);
@@ -216,7 +314,12 @@ static void abandon(engine *e) {
 }
 
 static bool is_foreign(const engine *e) {
-  return e->share != NULL && e->owner != getpid();
+  return e->share != NULL && (e->poller.lost || e->owner != getpid());
+}
+
+static void check_descriptors(engine *e) {
+  if (e->share != NULL && !poller_is_intact(&e->poller))
+    e->poller.lost = true;
 }
 
 static bool open_share(engine *e) {
@@ -231,14 +334,13 @@ static bool open_share(engine *e) {
 
 static bool set_multi(engine *e) {
   long connections = e->max_connections * (long)e->origin_count;
-  return poller_attach_multi(&e->poller, e->multi) &&
-         curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, e->max_connections) ==
+  return curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, e->max_connections) ==
              CURLM_OK &&
          curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, connections) == CURLM_OK;
 }
 
 static bool open_multi(engine *e) {
-  e->multi = curl_multi_init();
+  e->multi = poller_new_multi(&e->poller);
   if (e->multi != NULL && set_multi(e))
     return true;
   curl_multi_cleanup(e->multi); /* takes NULL */
@@ -267,7 +369,7 @@ static bool is_without_proxy(const transfer_options *options) {
   return options->proxy != NULL ? options->proxy[0] == '\0' : !is_proxy_in_environment();
 }
 
-const char *engine_ensure_open(engine *e) {
+static const char *open_engine(engine *e) {
   if (is_foreign(e))
     abandon(e);
   if (e->share == NULL) {
@@ -286,8 +388,12 @@ const char *engine_ensure_open(engine *e) {
   return e->multi != NULL || open_multi(e) ? NULL : out_of_memory;
 }
 
-/* -- poll
- * ---------------------------------------------------------------------------------------- */
+const char *engine_ensure_open(engine *e) {
+  check_descriptors(e);
+  return open_engine(e);
+}
+
+/* -- poll -------------------------------------------------------------------------------------- */
 
 static void process(engine *e) {
   CURLMcode code = poller_run_due(&e->poller, e->multi);
@@ -337,14 +443,14 @@ static void poll_open(engine *e, double timeout) {
     e->starts_left = STARTS_PER_POLL;
 }
 
-void engine_poll(engine *e, double timeout) {
+static void advance(engine *e, double timeout) {
   if (e->closed) {
     expire(e);
     return;
   }
   if (timeout == 0 && e->unfinished == 0 && !e->poller.shared)
     return; /* nothing to do, and no timer to arm */
-  if (engine_ensure_open(e) != NULL)
+  if (open_engine(e) != NULL)
     wait_without_engine(e, timeout);
   else
     poll_open(e, timeout);
@@ -361,7 +467,7 @@ transfer *engine_next(engine *e) {
 }
 
 int engine_descriptor(engine *e) {
-  if (engine_ensure_open(e) != NULL || e->poller.epoll < 0)
+  if (open_engine(e) != NULL || e->poller.epoll < 0)
     return -1;
   e->poller.shared = true;
   arm(e);
@@ -379,8 +485,7 @@ long engine_in_flight(const engine *e) {
   return running;
 }
 
-/* -- transfers come and go
- * ----------------------------------------------------------------------- */
+/* -- transfers come and go --------------------------------------------------------------------- */
 
 bool engine_reserve(engine *e) {
   return deadlines_reserve(&e->deadlines);
@@ -399,7 +504,7 @@ static void enqueue(engine *e, transfer *t, transfer_list *list) {
     deadlines_add(&e->deadlines, t);
 }
 
-void engine_get(engine *e, transfer *t, double deadline, const char *problem) {
+static void start(engine *e, transfer *t, double deadline, const char *problem) {
   origin *o = &e->origins[t->origin];
   add(e, t, deadline);
   if (problem != NULL ||
@@ -422,15 +527,17 @@ void engine_add_timer(engine *e, transfer *t, double seconds) {
   arm(e);
 }
 
-void engine_end(transfer *t, const char *failure, const char *message) {
+static void end(transfer *t, const char *failure, const char *message) {
   engine *e = t->engine;
   if (is_foreign(e)) {
     abandon(e);
     return; /* it has ended by that */
   }
   bool running = t->state == TRANSFER_RUNNING;
-  if (running)
+  if (running) {
+    handle_note_sent(t->handle);
     take_from_multi(e, t);
+  }
   free_handle(t);
   end_transfer(t, failure, message);
   if (running)
@@ -438,7 +545,7 @@ void engine_end(transfer *t, const char *failure, const char *message) {
   arm(e);
 }
 
-void engine_forget(transfer *t) {
+static void forget(transfer *t) {
   engine *e = t->engine;
   if (is_foreign(e))
     abandon(e);
@@ -457,8 +564,7 @@ void engine_forget(transfer *t) {
   free_handle(t);
 }
 
-/* -- its own life
- * -------------------------------------------------------------------------------- */
+/* -- its own life ------------------------------------------------------------------------------ */
 
 size_t engine_size(size_t origins) {
   return sizeof(engine) + origins * sizeof(origin);
@@ -467,14 +573,20 @@ size_t engine_size(size_t origins) {
 void engine_init(engine *e, size_t origins) {
   memset(e, 0, engine_size(origins));
   e->origin_count = origins;
+  for (size_t i = 0; i < origins; i++) {
+    e->origins[i].sockets.poller = &e->poller;
+    e->origins[i].options.header_lines = e->options.header_lines;
+  }
+  e->guards_sigpipe = sigpipe_is_needed();
   poller_init(&e->poller);
   random_seed(&e->random);
 }
 
-void engine_close(engine *e) {
+static void close_all(engine *e) {
   if (e->closed)
     return;
   e->closed = true;
+  check_descriptors(e);
   if (is_foreign(e)) {
     abandon(e);
     return;
@@ -488,6 +600,43 @@ void engine_close(engine *e) {
   poller_close(&e->poller); /* last: curl_multi_cleanup closes sockets */
   e->multi = NULL;
   e->share = NULL;
+}
+
+/* -- what may write to a socket, without SIGPIPE ----------------------------------------------- */
+
+void engine_poll(engine *e, double timeout) {
+  sigpipe_guard guard;
+  sigpipe_block(&guard, e->guards_sigpipe);
+  advance(e, timeout);
+  sigpipe_restore(&guard);
+}
+
+void engine_get(engine *e, transfer *t, double deadline, const char *problem) {
+  sigpipe_guard guard;
+  sigpipe_block(&guard, e->guards_sigpipe);
+  start(e, t, deadline, problem);
+  sigpipe_restore(&guard);
+}
+
+void engine_end(transfer *t, const char *failure, const char *message) {
+  sigpipe_guard guard;
+  sigpipe_block(&guard, t->engine->guards_sigpipe);
+  end(t, failure, message);
+  sigpipe_restore(&guard);
+}
+
+void engine_forget(transfer *t) {
+  sigpipe_guard guard;
+  sigpipe_block(&guard, t->engine->guards_sigpipe);
+  forget(t);
+  sigpipe_restore(&guard);
+}
+
+void engine_close(engine *e) {
+  sigpipe_guard guard;
+  sigpipe_block(&guard, e->guards_sigpipe);
+  close_all(e);
+  sigpipe_restore(&guard);
 }
 
 void engine_collect(engine *e) {

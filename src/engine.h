@@ -20,6 +20,7 @@
 #include "handle.h"
 #include "poller.h"
 #include "random.h"
+#include "sigpipe.h"
 #include "transfer.h"
 
 #include "hidden.h"
@@ -29,7 +30,11 @@ HIDDEN_BEGIN
 typedef struct {
   transfer_list queue;
   long running;
-  bool http2; /* whether its last answer came over HTTP/2 */
+  long stream_limit; /* requests that its server serves at once over HTTP/2; 0: unknown */
+  long answers; /* since that limit changed */
+  bool unreachable; /* the last connect failed: look its name up again */
+  socket_group sockets;
+  origin_options options;
 } origin;
 
 struct engine {
@@ -40,6 +45,7 @@ struct engine {
   bool closed;
   bool collected; /* its memory is about to go: nothing may be allocated any more */
   bool sends_at_once;
+  bool guards_sigpipe;
   bool starts_due; /* a transfer could start, but `starts_left` is used up */
   int starts_left; /* until the next poll */
   size_t next_origin; /* whose queue comes first at the next poll */
@@ -64,8 +70,8 @@ size_t engine_size(size_t origins);
 /* Makes a closed engine of zeroes; its options are to be filled in before it is used. */
 void engine_init(engine *e, size_t origins);
 
-/* Opens the engine at its first use in this process. Returns NULL, or the reason why it cannot
- * be opened. */
+/* Opens the engine at its first use in this process, and again if its descriptors were closed.
+ * Returns NULL, or the reason why it cannot be opened. */
 const char *engine_ensure_open(engine *e);
 
 /* Makes room for one more transfer, so that adding it cannot fail; false if memory runs out. */

@@ -1,6 +1,6 @@
 /* envelope.c: the answer's JSON, parsed by lua-cjson, judged here.
  *
- * What lua-cjson cannot do is made up for around it: it ends the process where malloc fails, it keeps
+ * What lua-cjson cannot do is made up for around it: it ends the process if malloc fails, it keeps
  * the locale's decimal point in a variable of the process, and it refuses half a surrogate pair. */
 #include "envelope.h"
 
@@ -17,12 +17,16 @@
  * would let an answer make us recurse as deep. */
 #define MAX_DEPTH 101
 
-/* A table costs Lua 56 bytes or more, however short its text: 8 MiB of "[],[],…" would be 200 MB. So a
- * body has at most MAX_VALUES values, or one per BYTES_PER_VALUE bytes if that is more; a table counts
- * as VALUES_PER_TABLE. Real records have fewer than one per 20 bytes. */
+/* A table costs Lua 56 bytes or more, however short its text: 8 MiB of "[],[],…" would be 200 MB. And
+ * where Lua hashes only every second byte of a long string (5.1 to 5.3), 100,000 long names that differ
+ * in the other bytes take minutes. So a body has at most MAX_VALUES values, or one per BYTES_PER_VALUE
+ * bytes if that is more; a table counts as VALUES_PER_TABLE, a long name as VALUES_PER_LONG_NAME. Real
+ * records have fewer than one per 20 bytes, and no long names outside of linkMeta. */
 #define MAX_VALUES 1000000
 #define BYTES_PER_VALUE 8
 #define VALUES_PER_TABLE 4
+#define VALUES_PER_LONG_NAME 100
+#define LONG_NAME 32
 
 /* Addresses in here are the keys of the registry's two functions: the private instance's decode, and
  * lua-cjson's new. */
@@ -61,20 +65,31 @@ static int fail_no_envelope(lua_State *L, int body, long http_status) {
   return 2;
 }
 
-/* Strings are skipped; what is no JSON counts as it comes, lua-cjson will refuse it. */
+/* The closing quote of the string that begins at `at`, or the end of the text. */
+static const char *end_of_string(const char *at) {
+  for (at++; *at != '"' && *at != '\0'; at++)
+    at += *at == '\\' && at[1] != '\0';
+  return at;
+}
+
+/* What is no JSON counts as it comes: lua-cjson will refuse it. */
 static bool has_too_many_values(const char *text, size_t length) {
   size_t limit = length / BYTES_PER_VALUE > MAX_VALUES ? length / BYTES_PER_VALUE : MAX_VALUES;
   size_t values = 0;
   if (length < MAX_VALUES / VALUES_PER_TABLE)
     return false;
+  const char *string = text; /* the last one */
+  const char *end = text;
   for (const char *at = text; *at != '\0' && values <= limit; at++) {
     if (*at == '"') {
-      for (at++; *at != '"' && *at != '\0'; at++)
-        at += *at == '\\' && at[1] != '\0';
+      string = at;
+      at = end = end_of_string(at);
       if (*at == '\0')
         break;
     } else if (*at == ',') {
       values++;
+    } else if (*at == ':') {
+      values += end - string > LONG_NAME ? VALUES_PER_LONG_NAME : 0;
     } else if (*at == '[' || *at == '{') {
       values += VALUES_PER_TABLE;
     }
@@ -82,7 +97,7 @@ static bool has_too_many_values(const char *text, size_t length) {
   return values > limit;
 }
 
-/* lua-cjson begins with a buffer as long as the text, and calls exit where it gets none. */
+/* lua-cjson begins with a buffer as long as the text, and calls exit if it gets none. */
 static bool has_memory_for(size_t length) {
   volatile char *probe = malloc(length + 256);
   if (probe == NULL)
@@ -127,7 +142,7 @@ static decode_status run_cjson(lua_State *L, int body, size_t *at) {
   }
   const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   *at = error_position(message);
-  if (*at == 0) {
+  if (*at == 0 || *at > lua_rawlen(L, body) + 1) {
     lua_error(L);
     return NOT_JSON; /* not reached */
   }
@@ -189,7 +204,7 @@ static decode_status retry_cjson(lua_State *L, int body, size_t at) {
   return run_cjson(L, lua_gettop(L), &at);
 }
 
-/* Leaves the value on top of the stack, or a message where the text is no JSON. */
+/* Leaves the value on top of the stack, or a message if the text is no JSON. */
 static decode_status decode(lua_State *L, int body) {
   size_t length;
   size_t at = 0;

@@ -10,10 +10,15 @@
 #define MAX_HEADER_BYTES ((size_t)32 * 1024)
 #define READ_BUFFER_BYTES (40L * 1024)
 
+/* A compressed body may take this many times max_response_bytes on the wire. */
+#define WIRE_FACTOR 8.0
+
+/* Larger than any header line that libcurl keeps. */
+#define PROBE_BYTES ((size_t)256 * 1024)
+
 static const char long_headers[] = "the answer's headers are longer than 32 KiB";
 
-/* -- what libcurl reports
- * ------------------------------------------------------------------------ */
+/* -- what libcurl reports ---------------------------------------------------------------------- */
 
 static bool reserve_body(handle *h, size_t length) {
   size_t capacity = h->body_capacity > 0 ? h->body_capacity : 4096;
@@ -33,7 +38,7 @@ static bool reserve_body(handle *h, size_t length) {
 static size_t on_body(char *bytes, size_t size, size_t count, void *userp) {
   handle *h = userp;
   size_t length = size * count;
-  if (length > h->options->max_response_bytes - h->body_length) {
+  if (length > h->transfer->max_bytes - h->body_length) {
     h->broken_limit = "the answer is longer than max_response_bytes";
     return 0;
   }
@@ -46,18 +51,47 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *userp) {
   return length;
 }
 
+/* Called once an answer turned out to be compressed: what inflates to nothing never gets to
+ * on_body. */
+static int on_progress(void *userp, curl_off_t total, curl_off_t received, curl_off_t to_send,
+                       curl_off_t sent) {
+  handle *h = userp;
+  (void)total;
+  (void)to_send;
+  (void)sent;
+  if ((double)received <= WIRE_FACTOR * (double)h->transfer->max_bytes)
+    return 0;
+  h->broken_limit = "the compressed answer is longer than eight times max_response_bytes";
+  return 1;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   handle *h = userp;
+  answer_headers *headers = &h->transfer->headers;
   size_t length = size * count;
-  headers_read_line(&h->transfer->headers, bytes, length);
-  if (h->transfer->headers.bytes <= MAX_HEADER_BYTES)
+  headers_read_line(headers, bytes, length);
+  if (headers->complete && headers->encoded)
+    curl_easy_setopt(h->easy, CURLOPT_NOPROGRESS, 0L);
+  if (headers->bytes <= MAX_HEADER_BYTES)
     return length;
   h->broken_limit = long_headers;
   return 0;
 }
 
-/* -- options
- * ------------------------------------------------------------------------------------- */
+/* libcurl has a connection, or a stream of one, for the request. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_granted(void *userp, char *server, char *local, int server_port, int local_port) {
+  handle *h = userp;
+  (void)server;
+  (void)local;
+  (void)server_port;
+  (void)local_port;
+  h->granted = poller_now();
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
+/* -- options ----------------------------------------------------------------------------------- */
 
 static const struct {
   CURLoption option;
@@ -65,7 +99,6 @@ static const struct {
 } constant_options[] = {
     {CURLOPT_NOSIGNAL, 1},
     {CURLOPT_FOLLOWLOCATION, 0}, /* a redirect must not carry the key to another host */
-    {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS},
     {CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
     {CURLOPT_SSL_VERIFYPEER, 1},
     {CURLOPT_SSL_VERIFYHOST, 2},
@@ -113,13 +146,35 @@ static const char *proxy_for(const transfer_options *options, bool is_https) {
   return options->proxy == NULL && options->is_http_local && !is_https ? "" : options->proxy;
 }
 
-static bool set_engine_options(CURL *easy, const transfer_options *options, bool is_https) {
-  return curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms) ==
+static bool set_client_certificate(CURL *easy, const origin_options *origin) {
+  return origin->cert_file == NULL ||
+         (curl_easy_setopt(easy, CURLOPT_SSLCERT, origin->cert_file) == CURLE_OK &&
+          curl_easy_setopt(easy, CURLOPT_SSLKEY, origin->key_file) == CURLE_OK);
+}
+
+static bool set_engine_options(CURL *easy, const handle_setup *setup, bool is_https) {
+  const transfer_options *options = setup->options;
+  long version = options->is_http1_only ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS;
+  return curl_easy_setopt(easy, CURLOPT_SHARE, setup->share) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, version) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, options->connect_timeout_ms) ==
              CURLE_OK &&
-         (!is_https || set_ca(easy, options->ca_file)) &&
+         (!is_https ||
+          (set_ca(easy, options->ca_file) && set_client_certificate(easy, setup->origin))) &&
          curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(options, is_https)) == CURLE_OK &&
          (!options->is_without_proxy || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
+         (!setup->looks_up || curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) == CURLE_OK) &&
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK;
+}
+
+static bool set_granted_callback(handle *h) {
+#if LIBCURL_VERSION_NUM >= 0x075000
+  return curl_easy_setopt(h->easy, CURLOPT_PREREQFUNCTION, on_granted) == CURLE_OK &&
+         curl_easy_setopt(h->easy, CURLOPT_PREREQDATA, h) == CURLE_OK;
+#else
+  (void)h;
+  return true;
+#endif
 }
 
 static bool set_callbacks(handle *h) {
@@ -129,7 +184,10 @@ static bool set_callbacks(handle *h) {
          curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_WRITEDATA, h) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_HEADERDATA, h) == CURLE_OK;
+         curl_easy_setopt(easy, CURLOPT_HEADERDATA, h) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h) == CURLE_OK &&
+         (!h->transfer->is_https || set_granted_callback(h));
 }
 
 static long timeout_ms(double seconds) {
@@ -139,48 +197,120 @@ static long timeout_ms(double seconds) {
   return ms >= 2147483647.0 ? 2147483647L : ms < 1 ? 1 : (long)ms;
 }
 
+static bool set_body(CURL *easy, const transfer *t) {
+  const char *body = t->body != NULL ? t->body : "";
+  return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)t->body_length) ==
+             CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body) == CURLE_OK;
+}
+
+/* libcurl repeats a request by itself if a connection that was used before closes without an
+ * answer. So what may change something goes over a new one. */
+static bool set_method(CURL *easy, const transfer *t) {
+  if (t->method == NULL)
+    return !t->is_fresh || curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+  bool has_body = t->body != NULL || strcmp(t->method, "DELETE") != 0;
+  return (!has_body || set_body(easy, t)) &&
+         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, t->method) == CURLE_OK &&
+         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
+}
+
 static bool set_request(CURL *easy, const transfer *t, double timeout) {
   /* On plain http PIPEWAIT would hold every transfer until the first answer. */
   return (!t->is_https || curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK) &&
-         curl_easy_setopt(easy, CURLOPT_URL, t->url) == CURLE_OK &&
+         set_method(easy, t) && curl_easy_setopt(easy, CURLOPT_URL, t->url) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->header_lines) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms(timeout)) == CURLE_OK;
 }
 
-/* -- its life
- * ------------------------------------------------------------------------------------ */
+/* Its own header lines are those that have a text. */
+static void link_header_lines(transfer *t, struct curl_slist *others) {
+  size_t count = sizeof t->header_lines / sizeof t->header_lines[0];
+  for (size_t i = 0; i < count; i++)
+    t->header_lines[i].next =
+        i + 1 < count && t->header_lines[i + 1].data != NULL ? &t->header_lines[i + 1] : others;
+}
 
-handle *handle_new(transfer_options *options, poller *p, CURLSH *share, transfer *t,
-                   double timeout) {
+/* -- its life ---------------------------------------------------------------------------------- */
+
+handle *handle_new(const handle_setup *setup, transfer *t) {
   handle *h = calloc(1, sizeof *h);
   if (h == NULL)
     return NULL;
-  h->options = options;
   h->transfer = t;
-  t->header_lines[0].next = &t->header_lines[1];
-  t->header_lines[1].next = options->header_lines;
+  h->granted = NAN;
+  link_header_lines(t, setup->origin->header_lines);
   h->easy = curl_easy_init();
-  if (h->easy != NULL && curl_easy_setopt(h->easy, CURLOPT_SHARE, share) == CURLE_OK &&
-      set_constant_options(h->easy) && set_engine_options(h->easy, options, t->is_https) &&
-      set_callbacks(h) && set_request(h->easy, t, timeout) && poller_attach_easy(p, h->easy))
+  if (h->easy != NULL && set_constant_options(h->easy) &&
+      set_engine_options(h->easy, setup, t->is_https) && set_callbacks(h) &&
+      set_request(h->easy, t, setup->timeout) && poller_attach_easy(setup->sockets, h->easy))
     return h;
   handle_free(h);
   return NULL;
 }
 
-void handle_finish(handle *h, CURLcode result, bool http2) {
-  static const char cut[] =
-      "the answer ended in the middle of its headers"; /* libcurl takes it for whole */
-  if (result == CURLE_OK && !h->transfer->headers.complete) {
-    result = CURLE_PARTIAL_FILE;
-    memcpy(h->detail, cut, sizeof cut);
-  }
+void handle_note_sent(const handle *h) {
+  curl_off_t pretransfer = 0;
+  curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+  h->transfer->is_sent = pretransfer > 0;
+}
+
+/* libcurl says "out of memory" of a header line that is longer than 100 kB as well. */
+static bool is_memory_left(void) {
+  void *probe = malloc(PROBE_BYTES);
+  free(probe);
+  return probe != NULL;
+}
+
+static bool has_long_headers(const handle *h, CURLcode result, bool http2) {
+  curl_off_t first_byte = 0;
+  const transfer *t = h->transfer;
   /* HTTP/2 has no status lines, and so no HTTP/0.9 without one: among other streams libcurl 7.88
    * loses the beginning of headers that are longer than its buffer. */
-  if (result == CURLE_UNSUPPORTED_PROTOCOL && http2)
+  if (result == CURLE_UNSUPPORTED_PROTOCOL)
+    return http2 && t->is_reused;
+#if LIBCURL_VERSION_NUM >= 0x080600
+  if (result == CURLE_TOO_LARGE)
+    return !t->headers.complete;
+#endif
+  if (result != CURLE_OUT_OF_MEMORY || t->headers.complete)
+    return false;
+  curl_easy_getinfo(h->easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte);
+  return first_byte > 0 && is_memory_left();
+}
+
+static CURLcode note(handle *h, CURLcode result, const char *message) {
+  memcpy(h->detail, message, strlen(message) + 1);
+  return result;
+}
+
+/* libcurl takes headers that end in the middle for whole, and 000 for a status. */
+static CURLcode check_answer(handle *h) {
+  if (!h->transfer->headers.complete)
+    return note(h, CURLE_PARTIAL_FILE, "the answer ended in the middle of its headers");
+  if (h->transfer->http_status < 100)
+    return note(h, CURLE_WEIRD_SERVER_REPLY, "the answer's status line has no HTTP status");
+  return CURLE_OK;
+}
+
+void handle_finish(handle *h, CURLcode result, bool http2) {
+  transfer *t = h->transfer;
+  long connects = 0;
+  handle_note_sent(h);
+  curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &t->http_status);
+  curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &t->http_version);
+  curl_easy_getinfo(h->easy, CURLINFO_NUM_CONNECTS, &connects);
+  t->is_reused = connects == 0 && t->is_sent;
+  t->result = result == CURLE_OK ? check_answer(h) : result;
+  if (has_long_headers(h, result, http2))
     h->broken_limit = long_headers;
-  h->transfer->result = result;
-  curl_easy_getinfo(h->easy, CURLINFO_RESPONSE_CODE, &h->transfer->http_status);
+}
+
+/* Its code may be that of a send or of a receive. */
+bool handle_has_died(const handle *h) {
+  static const char message[] = "Connection died, tried";
+  return strncmp(h->detail, message, sizeof message - 1) == 0;
 }
 
 void handle_detach(handle *h) {

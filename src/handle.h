@@ -16,6 +16,11 @@
 
 #include "hidden.h"
 
+#if LIBCURL_VERSION_NUM < 0x074a00
+/* cppcheck-suppress preprocessorErrorDirective */
+#error "libcurl 7.74 or later is needed"
+#endif
+
 HIDDEN_BEGIN
 
 /* The limits and options of every transfer of an engine. The strings are the caller's, and have
@@ -28,13 +33,21 @@ typedef struct {
   bool is_without_proxy; /* nor does the environment name one */
   bool is_http_local; /* no http:// leads to another machine */
   const char *user_agent;
+  bool is_http1_only;
   struct curl_slist header_lines[2]; /* the same for every request */
 } transfer_options;
+
+/* What is special to one origin. */
+typedef struct {
+  struct curl_slist *header_lines; /* its own, then those of all */
+  const char *cert_file; /* a client certificate, or NULL */
+  const char *key_file;
+} origin_options;
 
 struct handle {
   CURL *easy; /* NULL once it has finished */
   transfer *transfer;
-  const transfer_options *options;
+  double granted; /* when it got a connection or stream, on poller_now's clock; NaN: not yet */
   const char *broken_limit; /* the message, if the answer broke one */
   char *body;
   size_t body_length;
@@ -42,13 +55,28 @@ struct handle {
   char detail[CURL_ERROR_SIZE]; /* libcurl's message */
 };
 
-/* A handle ready to be added to a multi: the transfer's request, to be done within `timeout`
- * seconds. NULL if memory runs out. */
-handle *handle_new(transfer_options *options, poller *p, CURLSH *share, transfer *t,
-                   double timeout);
+/* What a new handle needs besides its transfer. */
+typedef struct {
+  const transfer_options *options;
+  const origin_options *origin;
+  socket_group *sockets;
+  CURLSH *share;
+  double timeout; /* seconds */
+  bool looks_up; /* the name is looked up again */
+} handle_setup;
+
+/* A handle ready to be added to a multi, with the transfer's request. NULL if memory runs out. */
+handle *handle_new(const handle_setup *setup, transfer *t);
 
 /* Records libcurl's result in the transfer; `http2`: whether the origin is known to speak it. */
 void handle_finish(handle *h, CURLcode result, bool http2);
+
+/* Records whether the request may have reached the server, before the handle leaves its multi. */
+void handle_note_sent(const handle *h);
+
+/* Whether the server refused the request, or closed its connections under it, as often as libcurl
+ * repeats one by itself. */
+bool handle_has_died(const handle *h);
 
 /* Frees the easy handle, which is in no multi any more; what was received stays. */
 void handle_detach(handle *h);

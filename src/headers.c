@@ -38,6 +38,11 @@ static void read_date(answer_headers *headers, const char *value) {
     memcpy(headers->date, value, length + 1);
 }
 
+static void read_encoding(answer_headers *headers, const char *value) {
+  (void)value;
+  headers->encoded = true;
+}
+
 static void read_request_id(answer_headers *headers, const char *value) {
   memcpy(headers->request_id, value, strlen(value) + 1); /* copy_value has cut it to fit */
 }
@@ -47,16 +52,15 @@ static const struct {
   size_t length;
   void (*read)(answer_headers *headers, const char *value);
 } readers[] = {
-    {"date:", 5, read_date},
-    {"retry-after:", 12, read_retry_after},
-    {"x-ratelimit-reset:", 18, read_rate_limit_reset},
+    {"content-encoding:", 17, read_encoding}, {"date:", 5, read_date},
+    {"retry-after:", 12, read_retry_after},   {"x-ratelimit-reset:", 18, read_rate_limit_reset},
     {"x-request-id:", 13, read_request_id},
 };
 
 void headers_clear(answer_headers *headers) {
   headers->retry_after = headers->retry_at = headers->rate_limit_reset = NAN;
   headers->date[0] = headers->request_id[0] = '\0';
-  headers->complete = false;
+  headers->complete = headers->encoded = false;
 }
 
 /* Copies a header's value without the white space around it; one that is too long is left out. */

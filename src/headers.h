@@ -1,4 +1,4 @@
-/* headers.h: the four headers of an answer that are read, line by line as libcurl hands them
+/* headers.h: the few headers of an answer that are read, line by line as libcurl hands them
  * over. */
 #ifndef AITOEARN_HEADERS_H
 #define AITOEARN_HEADERS_H
@@ -17,6 +17,7 @@ HIDDEN_BEGIN
 typedef struct {
   size_t bytes; /* of all lines so far */
   bool complete; /* the empty line at their end was there */
+  bool encoded; /* the body is compressed */
   double retry_after; /* seconds */
   double retry_at; /* the same as a date: Unix seconds */
   double rate_limit_reset; /* Unix milliseconds */

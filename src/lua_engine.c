@@ -42,6 +42,43 @@ static void adopt(lua_State *L, engine *e, transfer *t, int uservalue) {
   t->reference = luaL_ref(L, uservalue);
 }
 
+/* What engine:get and engine:send have in common: their arguments after the request. The engine's
+ * user value goes on top of the stack, at `uservalue`. */
+typedef struct {
+  size_t origin;
+  double timeout;
+  double deadline;
+  size_t max_bytes;
+  bool is_fresh;
+} start_arguments;
+
+static size_t origin_argument(lua_State *L, const engine *e) {
+  lua_Integer index = luaL_checkinteger(L, 2);
+  luaL_argcheck(L, index >= 1 && (size_t)index <= e->origin_count, 2, "no such origin");
+  return (size_t)index - 1;
+}
+
+static int push_started(lua_State *L, engine *e, request *r, const start_arguments *arguments) {
+  char uuid[RANDOM_UUID_BYTES];
+  check_open(L, e);
+  const char *problem =
+      engine_ensure_open(e); /* before the random id: a child's numbers are its own */
+  if (r->request_id == NULL) {
+    random_uuid(&e->random, uuid);
+    r->request_id = uuid;
+  }
+  lua_getuservalue(L, 1);
+  int uservalue = lua_gettop(L);
+  transfer *t = lua_transfer_new(L, lua_upvalueindex(2), uservalue, r);
+  t->origin = arguments->origin;
+  t->timeout = arguments->timeout;
+  t->max_bytes = arguments->max_bytes;
+  t->is_fresh = arguments->is_fresh;
+  adopt(L, e, t, uservalue);
+  engine_get(e, t, arguments->deadline, problem);
+  return 1;
+}
+
 /** Starts one GET.
  * @function engine:get
  * @tparam integer origin which of the endpoints it goes to, from 1
@@ -51,35 +88,70 @@ static void adopt(lua_State *L, engine *e, transfer *t, int uservalue) {
  * @tparam ?string request_id nil: a random one
  * @tparam ?number timeout seconds for this attempt, from the moment it has a connection or stream
  * @tparam ?number deadline seconds from now
+ * @tparam ?boolean fresh over a new connection
  * @treturn transfer */
 static int l_get(lua_State *L) {
-  enum { ORIGIN = 2, PREFIX, ID, API_KEY, REQUEST_ID, TIMEOUT, DEADLINE, USERVALUE };
   engine *e = to_engine(L);
-  char uuid[RANDOM_UUID_BYTES];
-  request r;
-  lua_Integer index = luaL_checkinteger(L, ORIGIN);
-  r.prefix = luaL_checkstring(L, PREFIX);
-  r.id = luaL_checklstring(L, ID, &r.id_length);
-  r.api_key = luaL_checkstring(L, API_KEY);
-  r.request_id = luaL_optstring(L, REQUEST_ID, NULL);
-  double timeout = seconds_argument(L, TIMEOUT);
-  double deadline = seconds_argument(L, DEADLINE);
-  luaL_argcheck(L, index >= 1 && (size_t)index <= e->origin_count, ORIGIN, "no such origin");
-  check_open(L, e);
-  const char *problem =
-      engine_ensure_open(e); /* before the random id: a child's numbers are its own */
-  if (r.request_id == NULL) {
-    random_uuid(&e->random, uuid);
-    r.request_id = uuid;
-  }
-  lua_settop(L, DEADLINE);
-  lua_getuservalue(L, 1);
-  transfer *t = lua_transfer_new(L, lua_upvalueindex(2), USERVALUE, &r);
-  t->origin = (size_t)index - 1;
-  t->timeout = timeout;
-  adopt(L, e, t, USERVALUE);
-  engine_get(e, t, deadline, problem);
-  return 1;
+  request r = {0};
+  start_arguments arguments = {.origin = origin_argument(L, e)};
+  r.prefix = luaL_checkstring(L, 3);
+  r.id = luaL_checklstring(L, 4, &r.id_length);
+  r.api_key = luaL_checkstring(L, 5);
+  r.request_id = luaL_optstring(L, 6, NULL);
+  arguments.timeout = seconds_argument(L, 7);
+  arguments.deadline = seconds_argument(L, 8);
+  arguments.is_fresh = lua_toboolean(L, 9);
+  arguments.max_bytes = e->options.max_response_bytes;
+  return push_started(L, e, &r, &arguments);
+}
+
+/* A constant for the method's name, NULL for GET. */
+static const char *method_field(lua_State *L, int index) {
+  static const char *const names[] = {"GET", "POST", "PATCH", "DELETE", NULL};
+  lua_getfield(L, index, "method");
+  int method = luaL_checkoption(L, -1, "GET", names);
+  lua_pop(L, 1);
+  return method == 0 ? NULL : names[method];
+}
+
+/* The table at `index` keeps the string. */
+static const char *string_field(lua_State *L, int index, const char *name, size_t *length) {
+  lua_getfield(L, index, name);
+  const char *value = lua_isnil(L, -1) ? NULL : luaL_checklstring(L, -1, length);
+  lua_pop(L, 1);
+  return value;
+}
+
+/** Starts any request. One that is no GET is sent once: libcurl does not repeat it by itself.
+ * @function engine:send
+ * @tparam integer origin which of the endpoints it goes to, from 1
+ * @tparam table request `url` (percent-encoded), and where wanted `method` (`GET`, `POST`, `PATCH`,
+ *   `DELETE`), `body` (JSON), `max_bytes` (instead of max_response_bytes), `fresh` (over a new
+ *   connection)
+ * @tparam string api_key without control characters
+ * @tparam ?string request_id nil: a random one
+ * @tparam ?number timeout seconds for this attempt
+ * @tparam ?number deadline seconds from now
+ * @treturn transfer */
+static int l_send(lua_State *L) {
+  engine *e = to_engine(L);
+  request r = {0};
+  start_arguments arguments = {.origin = origin_argument(L, e)};
+  luaL_checktype(L, 3, LUA_TTABLE);
+  r.api_key = luaL_checkstring(L, 4);
+  r.request_id = luaL_optstring(L, 5, NULL);
+  arguments.timeout = seconds_argument(L, 6);
+  arguments.deadline = seconds_argument(L, 7);
+  r.method = method_field(L, 3);
+  r.prefix = string_field(L, 3, "url", NULL);
+  r.body = r.method != NULL ? string_field(L, 3, "body", &r.body_length) : NULL;
+  luaL_argcheck(L, r.prefix != NULL, 3, "url: string expected");
+  lua_getfield(L, 3, "max_bytes");
+  arguments.max_bytes =
+      lua_isnil(L, -1) ? e->options.max_response_bytes : (size_t)luaL_checkinteger(L, -1);
+  lua_getfield(L, 3, "fresh");
+  arguments.is_fresh = lua_toboolean(L, -1);
+  return push_started(L, e, &r, &arguments);
 }
 
 /** A transfer that sends nothing: it is done after a time, or when it is fired.
@@ -190,8 +262,7 @@ static int l_tostring(lua_State *L) {
   return 1;
 }
 
-/* -- engine(options)
- * ----------------------------------------------------------------------------- */
+/* -- engine(options) --------------------------------------------------------------------------- */
 
 static lua_Integer integer_option(lua_State *L, const char *name, lua_Integer least) {
   lua_getfield(L, 1, name);
@@ -217,6 +288,13 @@ static long connect_timeout_option(lua_State *L) {
   return ms >= 2147483647.0 ? 2147483647L : ms < 1 ? 1 : (long)ms;
 }
 
+static bool boolean_option(lua_State *L, const char *name, bool otherwise) {
+  lua_getfield(L, 1, name);
+  bool value = lua_isnil(L, -1) ? otherwise : lua_toboolean(L, -1);
+  lua_pop(L, 1);
+  return value;
+}
+
 static void read_options(lua_State *L, engine *e, int uservalue) {
   transfer_options *o = &e->options;
   e->max_connections = (long)integer_option(L, "max_connections", 1);
@@ -224,9 +302,8 @@ static void read_options(lua_State *L, engine *e, int uservalue) {
   o->connect_timeout_ms = connect_timeout_option(L);
   o->ca_file = string_option(L, "ca_file", uservalue);
   o->proxy = string_option(L, "proxy", uservalue);
-  lua_getfield(L, 1, "allow_http");
-  o->is_http_local = !lua_toboolean(L, -1);
-  lua_pop(L, 1);
+  o->is_http_local = !boolean_option(L, "allow_http", false);
+  o->is_http1_only = !boolean_option(L, "http2", true);
   o->user_agent = string_option(L, "user_agent", uservalue);
   const char *language = string_option(L, "accept_language", uservalue);
   o->header_lines[0].data = (char *)"Accept: application/json";
@@ -237,16 +314,67 @@ static void read_options(lua_State *L, engine *e, int uservalue) {
   }
 }
 
+/* The header lines of the origin's table at `index`, before those of all; the nodes and the strings
+ * live in the table at `uservalue`. */
+static void read_origin_headers(lua_State *L, origin_options *o, int index, int uservalue) {
+  lua_getfield(L, index, "headers");
+  int headers = lua_gettop(L);
+  size_t count = lua_istable(L, headers) ? lua_rawlen(L, headers) : 0;
+  if (count > 0) {
+    struct curl_slist *lines = compat_newuserdata(L, count * sizeof *lines);
+    for (size_t i = 0; i < count; i++) {
+      lua_rawgeti(L, headers, (int)i + 1);
+      lines[i].data = (char *)luaL_checkstring(L, -1);
+      lines[i].next = i + 1 < count ? &lines[i + 1] : o->header_lines;
+      luaL_ref(L, uservalue);
+    }
+    o->header_lines = lines;
+    luaL_ref(L, uservalue);
+  }
+  lua_settop(L, headers - 1);
+}
+
+static const char *origin_string(lua_State *L, int index, const char *name, int uservalue) {
+  lua_getfield(L, index, name);
+  const char *value = lua_isnil(L, -1) ? NULL : luaL_checkstring(L, -1);
+  luaL_ref(L, uservalue); /* of nil it keeps nothing */
+  return value;
+}
+
+static void read_origins(lua_State *L, engine *e, int uservalue) {
+  lua_getfield(L, 1, "origins");
+  int origins = lua_gettop(L);
+  for (size_t i = 0; lua_istable(L, origins) && i < e->origin_count; i++) {
+    origin_options *o = &e->origins[i].options;
+    lua_rawgeti(L, origins, (int)i + 1);
+    int index = lua_gettop(L);
+    luaL_checktype(L, index, LUA_TTABLE);
+    read_origin_headers(L, o, index, uservalue);
+    o->cert_file = origin_string(L, index, "cert_file", uservalue);
+    o->key_file = origin_string(L, index, "key_file", uservalue);
+    lua_settop(L, origins);
+  }
+  lua_pop(L, 1);
+}
+
+static size_t count_origins(lua_State *L) {
+  lua_getfield(L, 1, "origins");
+  size_t count = lua_istable(L, -1) ? lua_rawlen(L, -1) : 0;
+  lua_pop(L, 1);
+  return count > 0 ? count : (size_t)integer_option(L, "origins", 1);
+}
+
 /** A new engine. Nothing is opened before its first transfer.
  * @function engine
- * @tparam table options `origins` (how many endpoints), `max_connections` (each),
+ * @tparam table options `origins` (an array, one table for each endpoint: `headers`, an array of
+ *   lines, `cert_file`, `key_file`; or just their number), `max_connections` (each),
  *   `max_response_bytes`, `connect_timeout` (seconds or false), and where wanted `ca_file`,
- *   `proxy`, `user_agent`, `accept_language`, `allow_http`
+ *   `proxy`, `user_agent`, `accept_language`, `allow_http`, `http2` (true)
  * @treturn engine */
 static int l_engine(lua_State *L) {
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  size_t origins = (size_t)integer_option(L, "origins", 1);
+  size_t origins = count_origins(L);
   engine *e = compat_newuserdata(L, engine_size(origins));
   engine_init(e, origins);
   lua_pushvalue(L, lua_upvalueindex(1));
@@ -258,6 +386,7 @@ static int l_engine(lua_State *L) {
   lua_pushvalue(L, 3);
   lua_setuservalue(L, 2);
   read_options(L, e, 3);
+  read_origins(L, e, 3);
   lua_pushvalue(L, 2);
   return 1;
 }
@@ -290,9 +419,16 @@ static int l_wait_fd(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"get", l_get},       {"timer", l_timer}, {"poll", l_poll},
-    {"next", l_next},     {"getfd", l_getfd}, {"send_at_once", l_send_at_once},
-    {"random", l_random}, {"stats", l_stats}, {"close", l_close},
+    {"get", l_get},
+    {"send", l_send},
+    {"timer", l_timer},
+    {"poll", l_poll},
+    {"next", l_next},
+    {"getfd", l_getfd},
+    {"send_at_once", l_send_at_once},
+    {"random", l_random},
+    {"stats", l_stats},
+    {"close", l_close},
     {NULL, NULL},
 };
 

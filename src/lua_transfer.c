@@ -18,8 +18,7 @@ static transfer *to_transfer(lua_State *L) {
   return t;
 }
 
-/* -- making one
- * ---------------------------------------------------------------------------------- */
+/* -- making one -------------------------------------------------------------------------------- */
 
 /* Copies a text to `at`; returns where its final NUL is there. */
 static char *put(char *at, const char *text) {
@@ -50,23 +49,40 @@ transfer *lua_transfer_new_timer(lua_State *L, int metatable, int uservalue) {
   return t;
 }
 
+/* Without a line for the body's type libcurl would call it a form's; and a body of a megabyte would
+ * wait for the server's consent. */
+static void put_body(transfer *t, char *at, const request *r) {
+  t->method = r->method;
+  t->header_lines[2].data =
+      r->body != NULL ? (char *)"Content-Type: application/json" : (char *)"Content-Type:";
+  t->header_lines[3].data = (char *)"Expect:";
+  if (r->body == NULL)
+    return;
+  memcpy(at, r->body, r->body_length);
+  t->body = at;
+  t->body_length = r->body_length;
+}
+
 transfer *lua_transfer_new(lua_State *L, int metatable, int uservalue, const request *r) {
   static const char key_name[] = "X-Api-Key: ";
   static const char id_name[] = "x-request-id: ";
   size_t strings = strlen(r->prefix) + 3 * r->id_length + 1 + sizeof key_name + strlen(r->api_key) +
-                   sizeof id_name + strlen(r->request_id);
+                   sizeof id_name + strlen(r->request_id) + r->body_length;
   transfer *t = push_transfer(L, metatable, uservalue, strings);
   t->url = t->strings;
   t->is_https = strncmp(r->prefix, "https:", 6) == 0;
-  char *at = url_put_segment(put(t->strings, r->prefix), r->id, r->id_length) + 1;
-  at = put_line(at, key_name, r->api_key, &t->header_lines[0]);
-  put_line(at, id_name, r->request_id, &t->header_lines[1]);
+  char *at = put(t->strings, r->prefix);
+  if (r->id != NULL)
+    at = url_put_segment(at, r->id, r->id_length);
+  at = put_line(at + 1, key_name, r->api_key, &t->header_lines[0]);
+  at = put_line(at, id_name, r->request_id, &t->header_lines[1]);
   t->request_id = t->header_lines[1].data + sizeof id_name - 1;
+  if (r->method != NULL)
+    put_body(t, at, r);
   return t;
 }
 
-/* -- methods
- * ------------------------------------------------------------------------------------- */
+/* -- methods ----------------------------------------------------------------------------------- */
 
 /** Takes the transfer out of the engine at once, whatever it is doing. It is then done, its result
  * the failure `cancelled`, and handed out by `engine:next` like any other. Harmless on one that is
@@ -141,14 +157,49 @@ static int l_request_id(lua_State *L) {
   return 1;
 }
 
-/* -- the result
- * ---------------------------------------------------------------------------------- */
+/** @function transfer:is_reused
+ * @treturn boolean whether its answer came over a connection that was used before */
+static int l_is_reused(lua_State *L) {
+  lua_pushboolean(L, to_transfer(L)->is_reused);
+  return 1;
+}
+
+/** @function transfer:http_status
+ * @treturn integer|nil of its answer */
+static int l_http_status(lua_State *L) {
+  const transfer *t = to_transfer(L);
+  if (t->http_status == 0)
+    return 0;
+  lua_pushinteger(L, t->http_status);
+  return 1;
+}
+
+/** @function transfer:http_version
+ * @treturn string|nil of its answer: `1.0`, `1.1`, `2` */
+static int l_http_version(lua_State *L) {
+  static const struct {
+    long version;
+    const char *name;
+  } names[] = {
+      {CURL_HTTP_VERSION_1_0, "1.0"}, {CURL_HTTP_VERSION_1_1, "1.1"}, {CURL_HTTP_VERSION_2_0, "2"}};
+  const transfer *t = to_transfer(L);
+  for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+    if (t->http_status > 0 && t->http_version == names[i].version) {
+      lua_pushstring(L, names[i].name);
+      return 1;
+    }
+  return 0;
+}
+
+/* -- the result -------------------------------------------------------------------------------- */
 
 /* The facts that any failure of a transfer that was sent carries; the failure is on top. */
 static void set_answer_facts(lua_State *L, const transfer *t) {
   const answer_headers *headers = &t->headers;
   if (t->http_status > 0)
     fail_set_number(L, "http_status", (double)t->http_status);
+  if (t->is_sent)
+    fail_set_true(L, "sent");
   fail_set_number(L, "retry_after", headers_retry_after(headers));
   fail_set_number(L, "rate_limit_reset", headers->rate_limit_reset);
   fail_set_number(L, "date", headers_date(headers));
@@ -197,8 +248,7 @@ static int l_result(lua_State *L) {
   return values;
 }
 
-/* -- the type
- * ------------------------------------------------------------------------------------ */
+/* -- the type ---------------------------------------------------------------------------------- */
 
 /* The engine keeps every transfer it works on alive, so that this one is done, unless the whole
  * Lua state ends; then the engine may have been finalized before, and has cut its ties to all
@@ -218,9 +268,18 @@ static int l_tostring(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"is_done", l_is_done}, {"result", l_result}, {"cancel", l_cancel},
-    {"fire", l_fire},       {"ending", l_ending}, {"started_at", l_started_at},
-    {"elapsed", l_elapsed}, {"date", l_date},     {"request_id", l_request_id},
+    {"is_done", l_is_done},
+    {"result", l_result},
+    {"cancel", l_cancel},
+    {"fire", l_fire},
+    {"ending", l_ending},
+    {"started_at", l_started_at},
+    {"elapsed", l_elapsed},
+    {"date", l_date},
+    {"is_reused", l_is_reused},
+    {"http_status", l_http_status},
+    {"http_version", l_http_version},
+    {"request_id", l_request_id},
     {NULL, NULL},
 };
 

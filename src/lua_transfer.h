@@ -9,11 +9,14 @@
 
 HIDDEN_BEGIN
 
-/* What is asked for: `id` is the URL's last segment, before it is encoded. */
+/* What is asked for. */
 typedef struct {
-  const char *prefix;
-  const char *id;
+  const char *method; /* NULL: GET; else a string that outlives the transfer */
+  const char *prefix; /* the URL, or what comes before `id` */
+  const char *id; /* NULL, or the URL's last segment, before it is encoded */
   size_t id_length;
+  const char *body; /* NULL, or JSON */
+  size_t body_length;
   const char *api_key;
   const char *request_id;
 } request;

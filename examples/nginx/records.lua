@@ -1,6 +1,7 @@
 --- What nginx.conf calls: a record's state as JSON, final ones from a cache, the others followed until they are final.
 local aitoearn = require "aitoearn"
 local cjson = require "cjson"
+local metrics = require "metrics"
 
 local records = {}
 
@@ -11,7 +12,8 @@ local FOLLOW = 3600
 local final, followed = ngx.shared.final, ngx.shared.followed
 
 -- Made in init_by_lua, used by every worker, each with its own connections. The key comes from AITOEARN_API_KEY.
-local options = { ca_file = os.getenv "AITOEARN_CA_FILE" }
+-- What they share stands in a dict: a 429 in one worker holds all, a server that one finds broken is asked by none.
+local options = { ca_file = os.getenv "AITOEARN_CA_FILE", share = "common" }
 local client = aitoearn.new(options)
 local follower = aitoearn.new(options) -- one of its own, so that it can be closed when the worker leaves
 
@@ -78,9 +80,15 @@ function records.health()
   })
 end
 
+--- GET /metrics: what the clients of all workers have done.
+function records.metrics()
+  metrics.serve(client)
+end
+
 --- In each worker at its start. A timer that is run before its time says that the worker leaves, after a reload for
 -- one: waits of an hour must not hold it. Calls of requests still get their answers.
 function records.start()
+  ngx.timer.every(1, function() metrics.keep(client) end)
   ngx.timer.at(10 * 365 * 86400, function()
     follower:close()
   end)

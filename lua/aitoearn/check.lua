@@ -183,14 +183,6 @@ function M.host(value)
   return nil, "blocking, nginx, luv, cqueues, copas, or a table with await and spawn, or a function that makes one, expected"
 end
 
---- A shared dict's name, or a store (lua/aitoearn/share/init.lua says what one is).
-function M.share(value)
-  if type(value) == "table" or (type(value) == "string" and value ~= "") then
-    return value
-  end
-  return nil, "name of a shared dict, or a table that is a store, expected"
-end
-
 local LEVELS = { info = true, debug = true }
 
 function M.log(value)

@@ -82,6 +82,7 @@ function M.new(config, version)
     site_list = list,
     on_event = config.on_event,
     language = config.accept_language,
+    max_list_bytes = config.max_list_bytes,
     log = config.log,
     observed = config.on_event ~= nil or config.log ~= nil,
     homes = locate.memory(),
@@ -95,6 +96,9 @@ function M.new(config, version)
     closed = false,
   }, Client)
   guard_keys(client, config)
+  if config.share then
+    require("aitoearn.share").join(client, config.share)
+  end
   return client
 end
 
@@ -190,9 +194,110 @@ function Client:wait_all(ids, opts)
   return iterators.new("wait_all", (checked(2, methods.wait_all, self, calls.new(self), ids, opts)))
 end
 
+--- Fetches a list of records, the newest `createdAt` first. There is no paging: only `from` and `to` bound it.
+---@param filter? aitoearn.Filter
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record[]? records
+---@return aitoearn.Error? err
+function Client:list_records(filter, opts)
+  check_place(self, "list_records")
+  return run_here(self, (checked(2, prepare.list_records, self, filter, opts)))
+end
+
+--- Fetches a flow: what was published by one post.
+---@param flow_id string
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Flow? flow
+---@return aitoearn.Error? err
+function Client:get_flow(flow_id, opts)
+  check_place(self, "get_flow")
+  return run_here(self, (checked(2, prepare.get_flow, self, flow_id, opts)))
+end
+
+--- Waits until each task of a flow has reached the goal, or missed it. One request a look.
+---@param flow_id string
+---@param opts? aitoearn.WaitOptions `goal`, `pace` and `on_change` get tasks
+---@return aitoearn.Flow? flow
+---@return aitoearn.Error? err with the last flow as `err.flow`; kind `goal` if a task missed the goal
+function Client:wait_flow(flow_id, opts)
+  check_place(self, "wait_flow")
+  return run_here(self, (checked(2, prepare.wait_flow, self, flow_id, opts)))
+end
+
+--- Publishes a post, once, whatever happens on the way.
+---@param post aitoearn.Post it is not changed
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Flow? flow `incomplete` if it was published but cannot be seen yet
+---@return aitoearn.Error? err with `flowId`; and `may_have_happened` if the outcome is unknown
+function Client:publish(post, opts)
+  check_place(self, "publish")
+  return run_here(self, (checked(2, prepare.publish, self, post, opts)))
+end
+
+--- What a person has to do for a record that waits for one (Douyin in state 8 alone).
+---@param id string|aitoearn.Record|aitoearn.FlowTask
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.UserAction? action
+---@return aitoearn.Error? err
+function Client:user_action(id, opts)
+  check_place(self, "user_action")
+  return run_here(self, (checked(2, prepare.user_action, self, id, opts)))
+end
+
+--- Publishes a waiting record now.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:publish_now(id, opts)
+  check_place(self, "publish_now")
+  return run_here(self, (checked(2, prepare.publish_now, self, id, opts)))
+end
+
+--- Moves the publish time of a waiting record.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param time number|string Unix seconds, or a date-time with `Z` or an offset
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:reschedule(id, time, opts)
+  check_place(self, "reschedule")
+  return run_here(self, (checked(2, prepare.reschedule, self, id, time, opts)))
+end
+
+--- Publishes a failed record again.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:retry(id, opts)
+  check_place(self, "retry")
+  return run_here(self, (checked(2, prepare.retry, self, id, opts)))
+end
+
+--- Cancels a record that is not published yet.
+---@param id string|aitoearn.Record|aitoearn.FlowTask the record's id, never its `taskId`
+---@param opts? aitoearn.CallOptions
+---@return aitoearn.Record? record as it is afterwards
+---@return aitoearn.Error? err kind `goal`, with `err.record`, if the server accepted it and nothing was cancelled
+function Client:cancel(id, opts)
+  check_place(self, "cancel")
+  return run_here(self, (checked(2, prepare.cancel, self, id, opts)))
+end
+
+--- Deletes the platform's record of a post, not the post.
+---@param id string|aitoearn.Record|aitoearn.FlowTask
+---@param opts? aitoearn.CallOptions
+---@return true? deleted
+---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
+function Client:delete_record(id, opts)
+  check_place(self, "delete_record")
+  return run_here(self, (checked(2, prepare.delete_record, self, id, opts)))
+end
+
 --- Runs a method as a task, which `client:poll` advances, or the host's own loop where it has one. The one way to make a
 --- call inside of a hook.
----@param method "get_record"|"get_records"|"locate"|"wait"|"wait_all"
+---@param method string the name of any method that waits, but `each_record`
 ---@param ... any its arguments
 ---@return aitoearn.Task
 function Client:start(method, ...)

@@ -121,15 +121,24 @@ local function may_be_the_id(failure)
     or failed == code.PUBLISH_RECORD_NOT_FOUND or failed == code.VALIDATION_FAILED or failed == code.BAD_REQUEST
 end
 
+-- What libcurl says, with OpenSSL, of files that it cannot use.
+local TLS_FILES = {
+  { "error setting certificate", "ca_file_unreadable" },
+  { "trust anchors", "ca_file_unreadable" },
+  { "ca file cannot be read", "ca_file_unreadable" },
+  { "client certificate", "client_certificate" },
+  { "private key", "client_certificate" },
+}
+
 local function tls_hint(failure)
-  local message = failure.message or ""
   if failure.handshake then
     return nil
-  elseif message:find("certificate verify locations", 1, true) or message:find("trust anchors", 1, true)
-    or message:find("CA file", 1, true) or message:find("CAfile", 1, true) then
-    return "ca_file_unreadable"
-  elseif message:find("client certificate", 1, true) or message:find("private key", 1, true) then
-    return "client_certificate"
+  end
+  local message = text.lower(failure.message or "")
+  for _, row in ipairs(TLS_FILES) do
+    if message:find(row[1], 1, true) then
+      return row[2]
+    end
   end
   return "ca_file"
 end

@@ -17,8 +17,21 @@ local ENDINGS = {
   closed = "the client was closed",
 }
 
+-- What a call sends that is not the GET of a record.
+---@class aitoearn.Request
+---@field method "GET"|"POST"|"PATCH"|"DELETE"
+---@field path string below `/api/v2/channels/publish`, percent-encoded
+---@field kind string what `transfer:result` reads from the answer
+---@field body string? JSON
+---@field max_bytes integer? of the answer, instead of `max_response_bytes`
+---@field is_write boolean? an attempt that may have taken effect is not repeated here
+---@field problem string? why it cannot be sent at all
+---@field id any? the record's
+---@field flow_id any?
+
 -- A fetch keeps its state in the call: a call runs one fetch at a time.
 ---@class aitoearn.Call
+---@field request aitoearn.Request? nil: the GET of a record
 ---@field site aitoearn.Site
 ---@field id string
 ---@field opts table
@@ -33,12 +46,15 @@ local ENDINGS = {
 ---@field slot number? under `max_rate`, not used yet
 ---@field transfer aitoearn.Transfer? the last attempt's
 ---@field fresh boolean? whether to ask over a new connection
+---@field response table? of the option `response`
+---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
 
 local function fail(call, failure, context)
   context = context or {}
   context.site = call.site.name
   context.language = call.client.language
   context.record_id = call.id
+  context.flowId = call.request and call.request.flow_id
   context.server = context.server or (call.endpoint and call.endpoint.url)
   context.attempts = call.attempts
   return errors.new(failure, context)
@@ -54,11 +70,14 @@ end
 ---@param id any
 ---@return aitoearn.Error
 function M.cancelled(call, site, id)
+  local request = call.request
   return errors.new({ kind = "cancelled", message = ENDINGS.cancelled }, {
     site = site and site.name,
     record_id = id,
+    flowId = request and request.flow_id,
     server = call.endpoint and call.endpoint.url,
     attempts = call.attempts,
+    may_have_happened = call.is_unclear or nil,
   })
 end
 
@@ -91,16 +110,16 @@ end
 -- Waits for the end of the site's hold; returns an error where that cannot be in time.
 local function wait_for_hold(call)
   local client, site, limit = call.client, call.site, call.give_up_at
-  local left, held = site:held(client.now())
+  local left, held = site:look(client.now())
   while left do
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
     end
-    local ending = M.sleep_held(call, site, left)
+    local ending = M.sleep_held(call, site, math.min(left, site.nap))
     if ending then
       return fail_ended(call, ending)
     end
-    left, held = site:held(client.now())
+    left, held = site:look(client.now())
   end
 end
 
@@ -108,23 +127,27 @@ end
 -- error where that cannot be in time.
 local function wait_for_slot(call)
   local client, site = call.client, call.site
+  local again, taken
   repeat
     local err = wait_for_hold(call)
     if err then
       return err
     end
-    local seconds, slot = site:turn(client.now(), call.give_up_at)
+    local seconds, slot
+    seconds, slot, again = site:turn(client.now(), call.give_up_at, taken)
     if not seconds then
       return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
         { retryable = true })
     end
     call.slot = slot
-    local ending = seconds > 0 and call:sleep(seconds)
-    call.slot = nil
+    local ending = call:ended() or seconds > 0 and call:sleep(seconds)
     if ending then
+      site:return_turn(call.slot) -- unless the cancel has given it back
+      call.slot = nil
       return fail_ended(call, ending)
     end
-  until not site:held(client.now()) -- a hold that began before its slot came
+    call.slot, taken = nil, again and slot
+  until not (again or site:held(client.now())) -- a hold that began before its slot came
 end
 
 -- Releases the probe of an inconclusive attempt.
@@ -199,13 +222,26 @@ local FETCH = {
   abandon = release_probe,
   finish = function(call)
     if call.waiting and call.waiting == call.transfer then
+      call.is_unclear = call.is_unclear or (call.request and call.request.is_write)
       note_attempt(call, call.transfer, { kind = "cancelled" })
     end
   end,
 }
 
+local function send(engine, endpoint, request, key, request_id, timeout, left)
+  return engine:send(endpoint.origin, { method = request.method, url = endpoint.api .. request.path,
+    body = request.body, max_bytes = request.max_bytes }, key, request_id, timeout, left)
+end
+
+-- A flow's tasks have the methods of records, as far as their fields allow.
+local function give_methods(value, kind)
+  for _, record in ipairs(kind == "records" and value or kind == "flow" and value.tasks or {}) do
+    setmetatable(record, RECORD)
+  end
+end
+
 -- One attempt.
----@return aitoearn.Record? record
+---@return any value the record, or what the request's kind is
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
 local function attempt(call)
@@ -231,18 +267,25 @@ local function attempt(call)
     call.cut_short = not timeout or opts.deadline < timeout
     timeout = math.min(timeout or opts.deadline, opts.deadline)
   end
-  local transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left,
-    call.fresh)
+  local request = call.request
+  local transfer
+  if request then
+    transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
+  else
+    transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, call.fresh)
+  end
   call.made = call.made + 1
   client.attempts = client.attempts + 1
   call.transfer = transfer
   call:await(transfer)
-  local record, failure = transfer:result()
+  local record, failure = transfer:result(request and request.kind)
   if failure then
     errors.redact(failure, key, site.secrets)
     if not call.give_up_at and opts.deadline then
       call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
     end
+  elseif request then
+    give_methods(record, request.kind)
   else
     setmetatable(record, RECORD)
   end
@@ -270,6 +313,9 @@ end
 local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
+  if call.request and call.request.is_write and retry.may_have_happened(failure) then
+    return nil, { may_have_happened = true }
+  end
   local other = site:has_other(call.endpoint, now)
   local most = retry.most_attempts(failure, other)
   if not most then
@@ -311,10 +357,53 @@ local function explain_deadline(call, failure)
   end
 end
 
--- Forgets the call's last fetch.
-local function reset(call)
-  call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
-  call.transfer, call.fresh = nil, nil
+-- Starts a fetch in a call.
+local function begin(call, site, id, opts, in_batch)
+  local now = call.client.now()
+  if call.made then -- forget the last one
+    call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
+    call.transfer, call.fresh = nil, nil
+  end
+  call.site, call.id, call.opts, call.made, call.started, call.step = site, id, opts, opts.made or 0, now, FETCH
+  if opts.deadline and not in_batch then
+    call.give_up_at = opts.give_up_at or now + opts.deadline
+  end
+end
+
+-- Sends attempts until one brings an answer, or none will.
+local function run(call, problem)
+  local site, host = call.site, call.client.host
+  problem = problem or host.problem and host.problem()
+  if problem then
+    return nil, fail(call, { kind = "argument", message = problem })
+  end
+  while true do
+    local ended = call:ended()
+    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
+    if err then
+      return nil, err
+    end
+    local value, failure, transfer = attempt(call)
+    if value and (call.request or not is_slipped(call, value, transfer)) then
+      site.budget:success()
+      return value, nil, transfer
+    elseif value then
+      call.fresh = true
+      note_retry(call, {}, 0)
+    else
+      local pause, context = next_attempt(call, failure)
+      if not pause then
+        explain_deadline(call, failure)
+        return nil, fail(call, failure, context)
+      end
+      note_retry(call, failure, pause)
+      call.avoid = call.endpoint
+      local ending = call:sleep(pause)
+      if ending then
+        return nil, fail_ended(call, ending)
+      end
+    end
+  end
 end
 
 --- Fetches one record.
@@ -328,48 +417,24 @@ end
 ---@return aitoearn.Error? err
 ---@return aitoearn.Transfer? transfer that brought the record
 function M.record(call, site, id, opts, in_batch)
-  local client = call.client
-  local now = client.now()
-  if call.made then
-    reset(call)
-  end
-  call.site, call.id, call.opts, call.made, call.started, call.step = site, id, opts, 0, now, FETCH
-  if opts.deadline and not in_batch then
-    call.give_up_at = opts.give_up_at or now + opts.deadline
-  end
+  begin(call, site, id, opts, in_batch)
+  call.request = nil
   local problem = check.id_problem(id)
-  problem = problem and "record id: " .. problem or client.host.problem and client.host.problem()
-  if problem then
-    return nil, fail(call, { kind = "argument", message = problem })
-  end
-  while true do
-    local ended = call:ended()
-    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
-    if err then
-      return nil, err
-    end
-    local record, failure, transfer = attempt(call)
-    if record and not is_slipped(call, record, transfer) then
-      site.budget:success()
-      return record, nil, transfer
-    elseif record then
-      call.fresh = true
-      note_retry(call, {}, 0)
-    else
-      local pause, context = next_attempt(call, failure)
-      if not pause then
-        explain_deadline(call, failure)
-        return nil, fail(call, failure, context)
-      end
-      note_retry(call, failure, pause)
-      call.avoid = call.endpoint
-      local ending = call:sleep(pause)
-      if ending then
-        err = fail_ended(call, ending)
-        return nil, err
-      end
-    end
-  end
+  return run(call, problem and "record id: " .. problem)
+end
+
+--- Sends a request of another kind.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param request aitoearn.Request
+---@param opts table as for `record`; and `made`, the attempts that were made before
+---@return any value as `transfer:result(request.kind)` returns it
+---@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
+---@return aitoearn.Transfer? transfer that brought the value
+function M.request(call, site, request, opts)
+  begin(call, site, request.id, opts)
+  call.request = request
+  return run(call, request.problem)
 end
 
 --- Fills the table of the option `response`: what the record does not say.

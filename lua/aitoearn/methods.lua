@@ -23,12 +23,18 @@ local on_record = { check = check.func }
 local concurrency = { check = check.whole(1), default = CONCURRENCY }
 
 -- The options of each method beside those that all have.
-local RULES = {
+M.RULES = {
   each_record = { concurrency = concurrency, ordered = { check = check.boolean } },
   get_records = { concurrency = concurrency, on_record = on_record },
 }
 
-local function read(client, opts, rules)
+--- Reads a call's options.
+---@param client aitoearn.Client
+---@param opts? table
+---@param rules table of the method's own options
+---@return table given
+---@return aitoearn.Site site
+function M.read(client, opts, rules)
   local given = options.read_call(opts, client.defaults, rules)
   local site = client.sites[given.site]
   if not site then
@@ -37,27 +43,35 @@ local function read(client, opts, rules)
   return given, site
 end
 
-local function is_wait(method)
-  return method == "wait" or method == "wait_all"
-end
+-- The methods that take as long as their records do.
+local IS_WAIT = { wait = true, wait_all = true, wait_flow = true }
 
 -- Counts a call that ended, and tells of it.
-local function report_end(client, method, started, id, record, err)
+local function report_end(client, method, started, id, record, err, flow_id)
   local elapsed = client.now() - started
-  client.counts:add(err, not is_wait(method) and elapsed or nil)
+  client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
   if client.observed then
-    hooks.emit(client, { type = "done", method = method, record_id = id, elapsed = elapsed,
-      status = record and record.status, kind = err and err.kind, code = err and err.code, site = err and err.site,
-      attempts = err and #err.attempts })
+    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id,
+      elapsed = elapsed, status = type(record) == "table" and record.status or nil, kind = err and err.kind,
+      code = err and err.code, site = err and err.site, attempts = err and #err.attempts })
   end
 end
 
--- Ends a call that has one id: the one value that a record is, or `nil, err`.
-local function answer(call, method, started, id, given, record, err)
+--- Ends a call that has one result: returns that one value, or `nil, err`.
+---@param call aitoearn.Call
+---@param method string
+---@param started number on the host's clock
+---@param id any the record's
+---@param record any
+---@param err? aitoearn.Error
+---@param flow_id? any
+---@return any record
+---@return aitoearn.Error? err
+function M.answer(call, method, started, id, record, err, flow_id)
   if not call.is_over then
-    report_end(call.client, method, started, id, record, err)
-    if given.response then
-      fetch.describe_response(given.response, call, err)
+    report_end(call.client, method, started, id, record, err, flow_id)
+    if call.response then
+      fetch.describe_response(call.response, call, err)
     end
   end
   if record then
@@ -66,27 +80,36 @@ local function answer(call, method, started, id, given, record, err)
   return nil, err
 end
 
--- What a task that is cancelled returns of a method that has one id.
-local function cancel_single(call, method, started, id, given, record)
+--- What a task that is cancelled returns of a method that has one result.
+---@param call aitoearn.Call
+---@param method string
+---@param started? number on the host's clock
+---@param id any the record's
+---@param record? aitoearn.Record the last good one
+---@param flow_id? any
+---@return nil
+---@return aitoearn.Error err
+function M.cancel_single(call, method, started, id, record, flow_id)
   local err = fetch.cancelled(call, call.site, id)
   err.record = record
-  report_end(call.client, method, started or call.client.now(), id, nil, err)
-  if given and given.response then
-    fetch.describe_response(given.response, call, err)
+  report_end(call.client, method, started or call.client.now(), id, nil, err, flow_id)
+  if call.response then
+    fetch.describe_response(call.response, call, err)
   end
   return nil, err
 end
 
 local function cancel_get_record(call)
-  return cancel_single(call, "get_record", call.started, call.id, call.opts)
+  return M.cancel_single(call, "get_record", call.started, call.id)
 end
 
 function prepare.get_record(client, id, opts)
-  local given, site = read(client, opts)
+  local given, site = M.read(client, opts)
   return function(call)
     client.calls = client.calls + 1
+    call.response = given.response
     local record, err = fetch.record(call, site, id, given)
-    return answer(call, "get_record", call.started, id, given, record, err)
+    return M.answer(call, "get_record", call.started, id, record, err)
   end, cancel_get_record
 end
 
@@ -94,18 +117,19 @@ function prepare.locate(client, id, opts)
   if type(opts) == "table" and opts.site ~= nil then
     error("site: locate asks every site", 0)
   end
-  local given = read(client, opts)
+  local given = M.read(client, opts)
   local started
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
+    call.response = given.response
     local record, extra = locate.record(call, id, given)
     if record then
-      return answer(call, "locate", started, id, given, record), extra
+      return M.answer(call, "locate", started, id, record), extra
     end
-    return answer(call, "locate", started, id, given, nil, extra)
+    return M.answer(call, "locate", started, id, nil, extra)
   end, function(call)
-    return cancel_single(call, "locate", started, id, given)
+    return M.cancel_single(call, "locate", started, id)
   end
 end
 
@@ -209,7 +233,7 @@ local function collect(client, ids, given, make_batch)
 end
 
 function prepare.get_records(client, ids, opts)
-  local given, site = read(client, opts, RULES.get_records)
+  local given, site = M.read(client, opts, M.RULES.get_records)
   local next_id = unique(each(client, ids))
   return collect(client, ids, given, function(call)
     return record_batch(call, "get_records", next_id, given, site)
@@ -241,18 +265,42 @@ local wait_rules = {
   on_change = { check = check.func },
   pace = { check = check.func },
 }
-RULES.wait = extended(wait_rules, { response = options.response_rule })
-RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
-RULES.wait_all = extended(RULES.wait_each, { on_record = on_record }) -- as a task
+M.RULES.wait = extended(wait_rules, { response = options.response_rule })
+M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
+M.RULES.wait_all = extended(M.RULES.wait_each, { on_record = on_record }) -- as a task
 
-local function read_wait(client, opts, rules)
-  local given, site = read(client, opts, rules)
+--- Reads the options of a wait, whose `timeout` is the whole wait's.
+---@param client aitoearn.Client
+---@param opts? aitoearn.WaitOptions
+---@param rules table
+---@return table given
+---@return aitoearn.Site site
+function M.read_wait(client, opts, rules)
+  local given, site = M.read(client, opts, rules)
   given.attempt_timeout = client.defaults.timeout
   return given, site
 end
 
+--- Looks until a watch is over.
+---@param call aitoearn.Call
+---@param watch aitoearn.Watch
+---@param ask fun(opts: table): any, aitoearn.Error?, any as `watch:look` takes it
+---@return any record
+---@return aitoearn.Error? err
+function M.wait(call, watch, ask)
+  local seconds, record, err, raised = watch:look(ask)
+  while seconds do
+    call:sleep(seconds)
+    seconds, record, err, raised = watch:look(ask)
+  end
+  if raised then
+    error(raised, 0)
+  end
+  return record, err
+end
+
 function prepare.wait(client, id, opts)
-  local given, site = read_wait(client, opts, RULES.wait)
+  local given, site = M.read_wait(client, opts, M.RULES.wait)
   local watch
   return function(call)
     watch = wait.watch(client, site, id, given)
@@ -260,22 +308,15 @@ function prepare.wait(client, id, opts)
       return fetch.record(call, site, id, look)
     end
     client.calls = client.calls + 1
-    local seconds, record, err, raised = watch:look(ask)
-    while seconds do
-      call:sleep(seconds)
-      seconds, record, err, raised = watch:look(ask)
-    end
-    if raised then
-      error(raised, 0)
-    end
-    return answer(call, "wait", watch.started, id, given, record, err)
+    call.response = given.response
+    return M.answer(call, "wait", watch.started, id, M.wait(call, watch, ask))
   end, function(call)
-    return cancel_single(call, "wait", watch and watch.started, id, given, watch and watch.record)
+    return M.cancel_single(call, "wait", watch and watch.started, id, watch and watch.record)
   end
 end
 
 function prepare.wait_all(client, ids, opts)
-  local given, site = read_wait(client, opts, RULES.wait_all)
+  local given, site = M.read_wait(client, opts, M.RULES.wait_all)
   local next_id = unique(each(client, ids))
   return collect(client, ids, given, function(call)
     return wait_batch(call, next_id, given, site)
@@ -289,7 +330,7 @@ end
 ---@param opts? aitoearn.BatchOptions
 ---@return aitoearn.Batch
 function M.each_record(client, call, ids, opts)
-  local given, site = read(client, opts, RULES.each_record)
+  local given, site = M.read(client, opts, M.RULES.each_record)
   return record_batch(call, "each_record", each(client, ids), given, site)
 end
 
@@ -300,8 +341,16 @@ end
 ---@param opts? aitoearn.WaitOptions
 ---@return aitoearn.Batch
 function M.wait_all(client, call, ids, opts)
-  local given, site = read_wait(client, opts, RULES.wait_each)
+  local given, site = M.read_wait(client, opts, M.RULES.wait_each)
   return wait_batch(call, unique(each(client, ids)), given, site)
+end
+
+-- The other routes' methods, each loaded at its first use.
+for _, name in ipairs { "list_records", "get_flow", "wait_flow", "publish", "user_action", "publish_now", "reschedule", "retry",
+  "cancel", "delete_record" } do
+  prepare[name] = function(...)
+    return require("aitoearn.routes").prepare[name](...)
+  end
 end
 
 return M

@@ -124,7 +124,11 @@ local RULES = {
   accept_language = { check = check.header_text },
   allow_http = { check = check.boolean, default = false },
   max_rate = { check = check.positive },
-  share = { check = check.share },
+  share = {
+    check = function(value)
+      return require("aitoearn.share").check(value)
+    end,
+  },
   log = { check = check.log },
   on_event = { check = check.func },
   host = { check = check.host },
@@ -284,6 +288,8 @@ local function read_urls(path, value, allow_http)
 end
 
 --- What `sites.new` makes a site of.
+---@param name string
+---@param path string what the names of its options begin with
 ---@param values table the options of the client
 ---@param given table `server`, `api_key`, `headers`, `cert_file`, `key_file` of this site
 local function site_spec(name, path, values, given)

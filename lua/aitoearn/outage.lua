@@ -39,7 +39,7 @@ end
 function Outage:admit(child, site, id, opts)
   while not child:ended() do
     local now = self.client.now()
-    local left = site:held(now)
+    local left = site:look(now)
     local limit = patience(self, opts)
     if not left and not self.since then
       return nil
@@ -51,7 +51,7 @@ function Outage:admit(child, site, id, opts)
       self.probe_delay = math.min(LONGEST_PROBE, self.probe_delay * 2)
       return nil
     end
-    fetch.sleep_held(child, site, math.min(left or self.probe_delay, math.max(limit - now, 0)))
+    fetch.sleep_held(child, site, math.min(left or self.probe_delay, site.nap, math.max(limit - now, 0)))
     if left and self.client.now() >= limit then
       return nil -- fetch.record says what is to be said of a hold
     end

@@ -26,7 +26,7 @@ local M = {}
 ---@field handshake boolean? kind `tls`: the handshake was cut off, as against a certificate that is wrong
 ---@field not_json boolean? the body was no JSON at all (a web page, most often)
 ---@field proxy boolean? a proxy refused, or libcurl cannot read its URL
----@field retryable boolean? the body's `data.retryable`
+---@field data_retryable boolean? the body's `data.retryable`
 ---@field sent boolean? the request may have reached the server
 ---@field retry_after number? seconds, from the header's either form
 ---@field ttl number? seconds, the body's `data.ttl`
@@ -49,8 +49,8 @@ local BY_CODE = {
   [code.BAD_GATEWAY] = ANY,
   [code.SERVICE_UNAVAILABLE] = ANY,
   [code.GATEWAY_TIMEOUT] = ANY,
-  [code.CHANNEL_PUBLISH_QUEUE_REMOVE_FAILED or 15053] = ANY,
-  [code.CHANNEL_PUBLISH_QUEUE_FAILED or 15056] = ANY,
+  [code.CHANNEL_PUBLISH_QUEUE_REMOVE_FAILED] = ANY,
+  [code.CHANNEL_PUBLISH_QUEUE_FAILED] = ANY,
   [code.CHANNEL_PLATFORM_RATE_LIMITED] = ANY,
   [code.CHANNEL_PLATFORM_SERVICE_UNAVAILABLE] = ANY,
   [code.RELAY_SERVER_UNAVAILABLE] = ANY,
@@ -81,7 +81,7 @@ function M.most_attempts(failure, other_endpoint)
   if failure.proxy then
     return nil
   elseif kind == "api" then
-    return not (SAYS_ITSELF[failure.code] and failure.retryable == false) and BY_CODE[failure.code] or nil
+    return not (SAYS_ITSELF[failure.code] and failure.data_retryable == false) and BY_CODE[failure.code] or nil
   elseif kind == "http" then
     return BY_HTTP_STATUS[failure.http_status]
   elseif kind == "tls" then -- a certificate that does not verify will not do so next time
@@ -90,6 +90,29 @@ function M.most_attempts(failure, other_endpoint)
     return failure.not_json and other_endpoint and ANY or nil
   end
   return BY_KIND[kind]
+end
+
+local UNCLEAR_CODES = {
+  [code.INTERNAL_SERVER_ERROR] = true,
+  [code.BAD_GATEWAY] = true,
+  [code.GATEWAY_TIMEOUT] = true,
+  [code.CHANNEL_PUBLISH_QUEUE_FAILED] = true,
+  [code.RELAY_SERVER_UNAVAILABLE] = true,
+}
+
+--- Whether a write that failed so may have taken effect all the same.
+---@param failure aitoearn.Failure
+---@return boolean
+function M.may_have_happened(failure)
+  local kind = failure.kind
+  if kind == "api" then
+    return UNCLEAR_CODES[failure.code] or false
+  elseif kind == "http" then
+    return failure.http_status >= 500
+  elseif kind == "protocol" then -- an answer came, and cannot be read
+    return true
+  end
+  return failure.sent or false
 end
 
 -- HTTP 4xx that a server may take back.

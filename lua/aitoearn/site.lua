@@ -334,4 +334,9 @@ function Site:health(now)
   return rows
 end
 
+--- What a sleeper asks after each nap: with a store behind the site (`aitoearn.share`) a hold may end before its time.
+Site.look, Site.nap = Site.held, math.huge
+
+M.Site = Site
+
 return M

@@ -15,7 +15,8 @@
 ---| "cancelled"
 ---| "closed"
 
----A record's status: `aitoearn.status` has the names.
+-- A record's status: `aitoearn.status` has the names.
+
 ---@alias aitoearn.Status
 ---| -1 # FAILED: publishing failed; final
 ---| 0  # WAITING_FOR_PUBLISH: more than 24 h before its publish time
@@ -328,7 +329,8 @@
 ---@field type "share"
 ---@field message string?
 
----What `on_event` gets.
+-- What `on_event` gets.
+
 ---@alias aitoearn.Event aitoearn.AttemptEvent|aitoearn.RetryEvent|aitoearn.HealthEvent|aitoearn.PollEvent|aitoearn.DoneEvent
 ---| aitoearn.ShareEvent
 
@@ -355,10 +357,14 @@
 ---@field elapsed fun(self: aitoearn.Transfer): number
 ---@field date fun(self: aitoearn.Transfer): number?
 ---@field request_id fun(self: aitoearn.Transfer): string
+---@field is_reused fun(self: aitoearn.Transfer): boolean over a connection that was used before
+---@field http_status fun(self: aitoearn.Transfer): integer?
+---@field http_version fun(self: aitoearn.Transfer): string? "1.0", "1.1", "2"
 
 ---A client's transfers. From the C part.
 ---@class aitoearn.Engine
 ---@field get fun(self: aitoearn.Engine, origin: integer, prefix: string, id: string, api_key: string, ...): aitoearn.Transfer
+---@field send fun(self: aitoearn.Engine, origin: integer, request: table, api_key: string, ...): aitoearn.Transfer
 ---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done

@@ -81,8 +81,9 @@ Watch.__index = Watch
 ---@param site aitoearn.Site
 ---@param id string
 ---@param opts table `goal`, `timeout`, `pace`, `on_change`, and those of a look
+---@param class? table a kind of watch, whose methods replace those of a record's
 ---@return aitoearn.Watch
-function M.watch(client, site, id, opts)
+function M.watch(client, site, id, opts, class)
   local now = client.now()
   return setmetatable({
     client = client,
@@ -95,8 +96,10 @@ function M.watch(client, site, id, opts)
     failures = 0,
     in_a_row = 0,
     pacer = not opts.pace and pace.new(client.random) or nil,
-  }, Watch)
+  }, class or Watch)
 end
+
+M.Watch = Watch
 
 -- The options of the next look: its deadline ends with the wait at the latest.
 local function look_options(self)
@@ -114,17 +117,31 @@ local function look_options(self)
   }
 end
 
+--- Adds what was waited for to an error.
+---@param err aitoearn.Error
+function Watch:describe(err)
+  err.record_id, err.record = self.id, self.record
+end
+
+--- What the last look saw, for a message.
+---@return string
+function Watch:last_seen()
+  return verdicts.status_name(self.record)
+end
+
 local function fail(self, failure, extra)
   extra = extra or {}
-  extra.site, extra.record_id, extra.record = self.site.name, self.id, self.record
-  return nil, errors.new(failure, extra)
+  extra.site = self.site.name
+  local err = errors.new(failure, extra)
+  self:describe(err)
+  return nil, err
 end
 
 local function timed_out(self)
   return fail(self, {
     kind = "timeout",
     message = ("not reached within %g s%s"):format(self.opts.timeout,
-      self.record and ", last seen as " .. verdicts.status_name(self.record) or ""),
+      self.record and ", last seen as " .. self:last_seen() or ""),
   }, { retryable = true, attempts = self.last_error and self.last_error.attempts })
 end
 
@@ -155,27 +172,46 @@ local function call_back(self, name, ...)
   return value
 end
 
-local function own_pace(self, record)
-  local seconds = call_back(self, "pace", record, self.previous)
+local function own_pace(self, record, previous)
+  local seconds = call_back(self, "pace", record, previous)
   if type(seconds) ~= "number" or seconds ~= seconds or seconds < 0 then
     error("pace: number of seconds expected from the function, got " .. hooks.text(self.client, seconds), 0)
   end
   return math.max(seconds, SHORTEST_PAUSE)
 end
 
--- What the record means for the wait: the goal's verdict, or the seconds until the next look. The caller's goal and pace
--- may raise in here; nothing waits in here.
-local function judge(self, record, now)
+--- What a record, or a flow's task, means for the goal; a function of the caller's may raise in here.
+---@param record table
+---@return true|string|nil verdict true: reached; a string: why it cannot be any more; nil: not yet
+function Watch:verdict(record)
   local goal = self.opts.goal
-  local is_ours = IS_OUR_GOAL[goal]
-  local verdict = is_ours and goal(record) or not is_ours and call_back(self, "goal", record) and true
+  if IS_OUR_GOAL[goal] then
+    return goal(record)
+  end
+  return call_back(self, "goal", record) and true or nil
+end
+
+--- Until a record, or a flow's task, should be looked at again; a function of the caller's may raise in here.
+---@param record table
+---@param previous table? as the look before saw it
+---@param pacer aitoearn.Pacer? nil: the caller's own pace
+---@param now number Unix seconds by the server's clock
+---@return number seconds
+function Watch:pause(record, previous, pacer, now)
+  return pacer and pacer:delay(record, now) or own_pace(self, record, previous)
+end
+
+--- What a look means for the wait. Nothing waits in here.
+---@param record table what the look brought
+---@param now number Unix seconds by the server's clock
+---@return true|string|nil verdict
+---@return number? seconds until the next look
+function Watch:judge(record, now)
+  local verdict = self:verdict(record)
   if verdict then
     return verdict
   end
-  local seconds = self.pacer
-    and self.pacer:delay(record, now)
-    or own_pace(self, record)
-  return nil, until_next(self, seconds)
+  return nil, self:pause(record, self.previous, self.pacer, now)
 end
 
 local function is_equal(a, b)
@@ -210,20 +246,42 @@ local function is_changed(record, previous)
   return false
 end
 
+--- Calls `on_change` if a field but `updatedAt` changed.
+---@param record table
+---@param previous table? nil: never seen before
+function Watch:report_change(record, previous)
+  if not previous or is_changed(record, previous) then
+    hooks.run(self.client, "on_change", self.opts.on_change, record, previous, self.id)
+  end
+end
+
+--- What a `poll` event says of a good look.
+---@param record table
+---@param now number Unix seconds by the server's clock
+---@return table
+function Watch:poll_event(record, now)
+  return { record_id = self.id, status = record.status, stalled = verdicts.is_stalled(record, now) }
+end
+
+local function emit_poll(self, event, seconds)
+  event.type, event.site, event.look, event.next_in = "poll", self.site.name, self.looks, seconds
+  hooks.emit(self.client, event)
+end
+
 local function after_record(self, record, transfer)
   local previous = self.record
   self.previous, self.record, self.failures, self.code, self.last_error = previous, record, 0, nil, nil
   local now = server_time(self, transfer)
-  local ok, verdict, seconds = pcall(judge, self, record, now)
+  local ok, verdict, seconds = pcall(self.judge, self, record, now)
   if not ok then
     return nil, nil, nil, verdict
   end
+  seconds = seconds and until_next(self, seconds)
   if self.client.observed then
-    hooks.emit(self.client, { type = "poll", site = self.site.name, record_id = self.id, status = record.status,
-      look = self.looks, stalled = verdicts.is_stalled(record, now), next_in = seconds })
+    emit_poll(self, self:poll_event(record, now), seconds)
   end
-  if self.opts.on_change and (not previous or is_changed(record, previous)) then
-    hooks.run(self.client, "on_change", self.opts.on_change, record, previous, self.id)
+  if self.opts.on_change then
+    self:report_change(record, previous)
   end
   if type(verdict) == "string" then
     return nil, fail(self, { kind = "goal", message = verdict })
@@ -238,8 +296,8 @@ local function after_error(self, err)
   local code = err.code or err.http_status
   self.in_a_row = code and code == self.code and self.in_a_row + 1 or 1
   self.code = code
-  if retry.ends_wait(err, self.record ~= nil, self.id, self.in_a_row) then
-    err.record = self.record
+  if retry.ends_wait(err, self.record ~= nil, err.record_id, self.in_a_row) then
+    self:describe(err)
     return nil, nil, err
   end
   self.last_error = err
@@ -252,8 +310,8 @@ local function after_error(self, err)
     seconds = math.max(seconds, err.retry_at - core.time())
   end
   if self.client.observed then
-    hooks.emit(self.client, { type = "poll", site = self.site.name, record_id = self.id, look = self.looks,
-      kind = err.kind, code = err.code, http_status = err.http_status, next_in = seconds })
+    emit_poll(self, { record_id = err.record_id, flow_id = err.flowId, kind = err.kind, code = err.code,
+      http_status = err.http_status }, seconds)
   end
   return until_next(self, seconds)
 end

@@ -13,7 +13,8 @@ describe("the nginx example", function()
     local answer = assert(connection:receive "*a")
     connection:close()
     local head, body = answer:match "^(.-)\r\n\r\n(.*)$"
-    return tonumber(head:match "^%S+ (%d+)"), cjson.decode(body), head:find "X%-Cache: hit" ~= nil
+    local is_json = head:find("application/json", 1, true)
+    return tonumber(head:match "^%S+ (%d+)"), is_json and cjson.decode(body) or body, head:find "X%-Cache: hit" ~= nil
   end
 
   setup(function()
@@ -43,6 +44,29 @@ describe("the nginx example", function()
     assert.same({ 404, "api", 15000 }, { status, err.error, err.code })
     assert.equal(400, (get "/records/queued"))
     assert.equal(502, (get "/records/code:401"))
+  end)
+
+  it("tells Prometheus what all workers have done", function()
+    for i = 1, 20 do get("/records/status:1~metrics" .. i) end
+    assert.is_true(shell.wait_until(5, function()
+      local _, text = get "/metrics"
+      local attempts = 0
+      for worker, count in text:gmatch 'aitoearn_attempts_total{worker="(%d)"} (%d+)\n' do
+        assert.truthy(worker == "0" or worker == "1")
+        attempts = attempts + tonumber(count)
+      end
+      return attempts >= 20
+    end))
+    local status, text = get "/metrics"
+    assert.equal(200, status)
+    for line in text:gmatch "[^\n]+" do
+      assert.truthy(line:find "^# HELP aitoearn_[%l_]+ %u" or line:find "^# TYPE aitoearn_[%l_]+ %l+$"
+        or line:find '^aitoearn_[%l_]+{[%l_]+="[^"]*"[^}]*} [%d.e+-]+$', line)
+    end
+    for _, name in ipairs { "calls_total", "retries_total", "hold_seconds", "retry_budget", "endpoint_ejected" } do
+      assert.truthy(text:find("\n# TYPE aitoearn_" .. name .. " ", 1, true), name)
+      assert.truthy(text:find("\naitoearn_" .. name .. "{", 1, true), name)
+    end
   end)
 
   it("follows a record until it is final", function()

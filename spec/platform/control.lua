@@ -127,6 +127,23 @@ function M:advance(seconds)
   self:settings { clock = self.clock }
 end
 
+--- Lets the posts' clock move on with a spec's own (`clock` of spec.fake_host), so that a wait of hours takes no time.
+---@param clock table made by `fake_host.clock()`; give its `host` to a client afterwards
+---@return table clock the same
+function M:follow(clock)
+  local make = clock.host
+  function clock.host(engine)
+    local host = make(engine)
+    local sleep = host.sleep
+    function host.sleep(seconds)
+      self:advance(seconds)
+      return sleep(seconds)
+    end
+    return host
+  end
+  return clock
+end
+
 --- Does what a person does where state 8 waits for it.
 ---@param id string
 ---@param site? "cn"|"intl"

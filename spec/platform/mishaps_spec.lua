@@ -151,6 +151,31 @@ describe("the local platform's faults", function()
     assert.truthy(counts["502 nil"] and counts["200 500"] and counts["0 nil"])
   end)
 
+  it("at every point of many posts leave one flow for each flow id, and doubles where there is none", function()
+    local function repeat_posts(with_id)
+      p:reset()
+      p:fault {
+        route = "POST /flows", rate = 0.4, seed = 1, when = { "before", "middle", "after" }, work_after = 0.02,
+        how = { "reset", "close", "truncate", "502", "504", "envelope:500", "envelope:15056", "envelope:19001", "html" },
+      }
+      for i = 1, 150 do
+        local code
+        repeat
+          code = ask("POST /flows", {
+            items = { { platform = "xhs", accountId = "ok" } }, publishAt = "2026-01-01T00:00:00Z",
+            content = { title = "A walk", media = {} }, flowId = with_id and "post " .. i or nil,
+          })
+        until code == 0 or code == 15025
+      end
+      socket.sleep(0.2)
+      return p:count "publish"
+    end
+    assert.equal(150, repeat_posts(true))
+    assert.equal(150, #select(2, ask "GET /records"))
+    for _, flow in ipairs(p:flows()) do assert.equal(1, flow.count) end
+    assert.is_true(repeat_posts(false) > 170)
+  end)
+
   it("are refused where they make no sense", function()
     for text, fault in pairs {
       ["fault: nht"] = { route = "*", how = "reset", nht = 2 }, ["how: unknown explode"] = { route = "*", how = "explode" },

@@ -154,6 +154,19 @@ describe("a hint", function()
     end
   end)
 
+  it("knows libcurl's words for files that it cannot use", function()
+    for message, part in pairs {
+      ["error setting certificate file: /x"] = "cannot be read",
+      ["error adding trust anchors from file: /x"] = "cannot be read",
+      ["SSL_CERT_FILE: the CA file cannot be read: /x"] = "cannot be read",
+      ["unable to set private key file: '/x' type PEM"] = "cert_file and key_file",
+      ["Private key does not match the certificate public key"] = "cert_file and key_file",
+      ["SSL certificate problem: unable to get local issuer certificate"] = "the option ca_file",
+    } do
+      has(hint { kind = "tls", message = message }, part)
+    end
+  end)
+
   it("says what is odd about an id, where that may be the cause", function()
     local good = "6877a1b2c3d4e5f601234567"
     for _, failure in ipairs { { kind = "api", code = 500 }, { kind = "api", code = 15000 }, { kind = "argument" },

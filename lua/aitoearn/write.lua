@@ -1,0 +1,244 @@
+--- Writes that take effect once: what is sent again, what is looked up first, and what nobody can know.
+---
+--- An attempt that certainly did nothing is repeated by `fetch` as a read is. After one that may have taken effect the
+--- write's own `look_up` decides: it happened, it may be sent again, or nobody can know.
+---@module "aitoearn.write"
+
+local core = require "aitoearn.core"
+local errors = require "aitoearn.error"
+local fetch = require "aitoearn.fetch"
+local records = require "aitoearn.record"
+local retry = require "aitoearn.retry"
+
+local code, status = core.code, core.status
+
+local M = {}
+
+---@class aitoearn.Write
+---@field request aitoearn.Request what is sent
+---@field accept fun(write: aitoearn.Write, value: any): any, aitoearn.Error? what the call returns once the server accepted it
+---@field look_up fun(write: aitoearn.Write): string?, any "done" and what the call returns; "again"; nil: nobody can know
+---@field settles fun(write: aitoearn.Write, err: aitoearn.Error): boolean whether a refusal of a repeated attempt may mean
+---that an earlier one took effect
+---@field call aitoearn.Call
+---@field site aitoearn.Site
+---@field opts table as `options.read_call` returns it, with `give_up_at`
+---@field since number? Unix seconds by this machine's clock: when the first attempt that may have taken effect began
+---@field last aitoearn.Error? how that attempt ended
+---@field rows aitoearn.Attempt[] of all attempts of the write
+
+-- The options of the next request: what remains of the attempts, under the one deadline.
+local function next_options(self)
+  local opts = self.opts
+  return setmetatable({ give_up_at = self.give_up_at, made = #self.rows }, { __index = opts })
+end
+
+-- The error of a write whose outcome is unknown at its end.
+local function unknown(self, err, message)
+  err.may_have_happened, err.retryable, err.retry_at = true, false, nil
+  err.message = message or err.message
+  err.attempts = self.rows
+  return nil, err
+end
+
+--- Whether and when a write may be sent again, after a `look_up` that allows it.
+---@return boolean
+local function wait_for_repeat(self)
+  local client, policy, made = self.call.client, self.opts.retry, #self.rows
+  local pause = retry.backoff(policy, made, client.random)
+  if made >= policy.max_attempts or (self.give_up_at and client.now() + pause >= self.give_up_at) then
+    return false
+  end
+  return self.site.budget:take() and not self.call:sleep(pause)
+end
+
+local function send(self)
+  local began = core.time()
+  local value, err = fetch.request(self.call, self.site, self.request, next_options(self))
+  for _, row in ipairs(err and err.attempts or {}) do
+    self.rows[#self.rows + 1] = row
+  end
+  if err and err.may_have_happened then
+    self.since, self.last, self.call.is_unclear = self.since or began, err, true
+  end
+  return value, err
+end
+
+--- Sends a write until it took effect, was refused, or its outcome cannot be known.
+---@param self aitoearn.Write
+---@return any value what `accept` or `look_up` returns
+---@return aitoearn.Error? err `may_have_happened` where the outcome is unknown
+function M.run(self)
+  local client, deadline = self.call.client, self.opts.deadline
+  self.rows = {}
+  self.give_up_at = self.opts.give_up_at or deadline and client.now() + deadline
+  while true do
+    local value, err = send(self)
+    if not err then
+      return self:accept(value)
+    elseif not err.may_have_happened and not (self.last and self:settles(err)) then
+      if self.last then -- what became of the earlier attempt is still an open question
+        return unknown(self, err)
+      end
+      return nil, err
+    elseif self.call:ended() then
+      return unknown(self, err)
+    end
+    local verdict, result = self:look_up()
+    if verdict == "done" then
+      return result
+    elseif verdict ~= "again" or not err.may_have_happened or not wait_for_repeat(self) then
+      return unknown(self, err)
+    end
+  end
+end
+
+-- -- publishing ---------------------------------------------------------------------------------------------------
+
+local FIRST_LOOK, LONGEST_LOOK = 0.5, 5 -- seconds between two looks for a flow that cannot be seen yet
+
+-- The flow of a publish that the server says it knows. One that cannot be seen within the deadline was published all the
+-- same.
+local function find_flow(self)
+  local id, pause = self.flow_id, FIRST_LOOK
+  local request = { method = "GET", path = self.request.path .. "/" .. core.encode_segment(id), kind = "flow", flow_id = id }
+  while true do
+    local flow, err = fetch.request(self.call, self.site, request, next_options(self))
+    if flow then
+      return flow
+    end
+    local client = self.call.client
+    if err.code ~= code.PUBLISH_FLOW_NOT_FOUND or (self.give_up_at and client.now() + pause >= self.give_up_at)
+      or self.call:sleep(pause) then
+      return { flowId = id, tasks = {}, incomplete = true }
+    end
+    pause = math.min(LONGEST_LOOK, pause * 2)
+  end
+end
+
+local Publish = {}
+Publish.__index = Publish
+
+function Publish.accept(_, flow)
+  return flow
+end
+
+-- The flow id makes a repetition harmless: the server takes each but once.
+function Publish:look_up()
+  if self.exists then
+    return "done", find_flow(self)
+  end
+  return "again"
+end
+
+function Publish:settles(err)
+  self.exists = err.code == code.CHANNEL_PUBLISH_TASK_ALREADY_EXISTS
+  return self.exists
+end
+
+--- Publishes a post.
+---@param write table `call`, `site`, `opts`, `request`, `flow_id`
+---@return aitoearn.Flow? flow `incomplete` where it was published and cannot be seen yet
+---@return aitoearn.Error? err with `flowId`
+function M.publish(write)
+  local flow, err = M.run(setmetatable(write, Publish))
+  if err then
+    err.flowId = write.flow_id
+  end
+  return flow, err
+end
+
+-- -- what acts on a record ------------------------------------------------------------------------------------------
+
+-- Refusals by state: a repeated attempt gets one where an earlier one took effect.
+local BY_STATE = {
+  [code.CHANNEL_PUBLISH_TIME_UPDATE_NOT_ALLOWED] = true,
+  [code.CHANNEL_PUBLISH_NOW_NOT_ALLOWED] = true,
+  [code.CHANNEL_PUBLISH_RETRY_NOT_ALLOWED] = true,
+  [code.PUBLISH_TASK_STATUS_INVALID] = true,
+}
+
+-- Both publish at once, which rewrites the publish time to that moment.
+local function was_started(self, record, now)
+  local at = records.published_at(record)
+  local before = self.before and self.before.status
+  return (before ~= nil and record.status ~= before)
+    or (at ~= nil and at >= self.since + (now - core.time()) and at <= now + 1)
+end
+
+--- Whether a record shows that the action took effect. `now` is the server's time.
+local evidence = {
+  publish_now = was_started,
+  retry = was_started,
+  reschedule = function(self, record)
+    return records.published_at(record) == self.wanted
+  end,
+  cancel = function(_, record)
+    return record.status == status.CANCELED
+  end,
+}
+
+local Action = {}
+Action.__index = Action
+
+local function read_record(self)
+  return fetch.record(self.call, self.site, self.id, next_options(self))
+end
+
+--- A cancel that the server accepted need not have cancelled anything (the API answers code 0 all the same).
+local function check_effect(self, record)
+  if self.name ~= "cancel" or record.status == status.CANCELED then
+    return record
+  end
+  local message = "the server accepted the cancel, but the record is " .. records.status_name(record)
+  return nil, errors.new({ kind = "goal", message = message }, { site = self.site.name, record_id = self.id, record = record })
+end
+
+function Action:accept()
+  if self.name == "delete_record" then
+    return true
+  end
+  self.call.is_unclear = true -- until it was read back
+  local record, err = read_record(self)
+  if record then
+    return check_effect(self, record)
+  end
+  return unknown(self, err, ("%s was accepted, but reading the record back failed: %s"):format(self.name, err.message))
+end
+
+local function is_unmoved(before, record)
+  return before ~= nil and before.status ~= nil and record.status == before.status
+    and (before.publishTime == nil or records.published_at(record) == records.published_at(before))
+end
+
+function Action:look_up()
+  local record, err, transfer = read_record(self)
+  if self.name == "delete_record" then
+    if record then
+      return "again" -- it is there, so nothing happened yet; deleting has no second effect
+    end
+    return err.code == code.PUBLISH_RECORD_NOT_FOUND and "done" or nil, true
+  elseif not record then
+    return nil
+  end
+  local now = transfer:date() or core.time()
+  if evidence[self.name](self, record, now) then
+    return "done", record
+  end
+  return is_unmoved(self.before, record) and "again" or nil
+end
+
+function Action:settles(err)
+  return BY_STATE[err.code] or (self.name == "delete_record" and err.code == code.PUBLISH_RECORD_NOT_FOUND) or false
+end
+
+--- Acts on a record, and reads it back.
+---@param write table `call`, `site`, `opts`, `request`, `name` (of the client's method), `id`, `before` (the record or
+---flow task that the caller gave, if any), `wanted` (Unix seconds, for `reschedule`)
+---@return aitoearn.Record|true|nil
+---@return aitoearn.Error? err
+function M.act(write)
+  return M.run(setmetatable(write, Action))
+end
+
+return M
