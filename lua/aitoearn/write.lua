@@ -53,7 +53,7 @@ local function wait_for_repeat(self)
 end
 
 local function send(self)
-  local began = core.time()
+  local began = self.call.client.time()
   local value, err = fetch.request(self.call, self.site, self.request, next_options(self))
   for _, row in ipairs(err and err.attempts or {}) do
     self.rows[#self.rows + 1] = row
@@ -163,7 +163,7 @@ local function was_started(self, record, now)
   local at = records.published_at(record)
   local before = self.before and self.before.status
   return (before ~= nil and record.status ~= before)
-    or (at ~= nil and at >= self.since + (now - core.time()) and at <= now + 1)
+    or (at ~= nil and at >= self.since + (now - self.call.client.time()) and at <= now + 1)
 end
 
 --- Whether a record shows that the action took effect. `now` is the server's time.
@@ -221,7 +221,7 @@ function Action:look_up()
   elseif not record then
     return nil
   end
-  local now = transfer:date() or core.time()
+  local now = transfer:date() or self.call.client.time()
   if evidence[self.name](self, record, now) then
     return "done", record
   end
