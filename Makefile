@@ -11,6 +11,7 @@ PREFIX ?= /usr/local
 LUADIR = $(PREFIX)/share/lua/$(LUA_VERSION)
 LIBDIR = $(PREFIX)/lib/lua/$(LUA_VERSION)
 BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man
 # One folder per ABI, since a module built for one Lua crashes in another.
 BUILD ?= build/$(LUA_VERSION)
 # The folders, or single files, that `make test` runs.
@@ -30,7 +31,6 @@ VERSION := $(shell sed -n 's/^local VERSION = "\(.*\)"$$/\1/p' lua/aitoearn/init
 ROCKSPEC := aitoearn-$(VERSION)-1.rockspec
 C_FILES := $(wildcard src/*.c)
 LUA_FILES := $(shell find lua/aitoearn -name '*.lua' 2>/dev/null | sort)
-COMMAND := $(wildcard lua/aitoearn/command/run.lua)
 OBJECTS := $(C_FILES:src/%.c=$(BUILD)/obj/%.o)
 MODULE := $(BUILD)/aitoearn/core.so
 
@@ -192,7 +192,7 @@ lint: ## static checks, every compiler with every warning, the border between pl
 	luacheck --quiet $(wildcard lua spec examples) .busted .luacheckrc $(ROCKSPEC)
 	shellcheck .ci/* spec/distros/run.sh
 	cppcheck --quiet --error-exitcode=1 --std=c99 --enable=warning,performance,portability \
-	  --inline-suppr --suppress=missingIncludeSystem -D_GNU_SOURCE src
+	  --inline-suppr --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches -D_GNU_SOURCE src
 	clang-tidy --quiet $(C_FILES) -- $(COMPILE)
 	$(if $(FORMAT),clang-format --dry-run --Werror $(wildcard src/*.[ch] spec/*/*.[ch]))
 	.ci/compile $(MAKE)
@@ -200,17 +200,15 @@ lint: ## static checks, every compiler with every warning, the border between pl
 	luarocks lint $(ROCKSPEC)
 
 # ---- Installing and handing on ----------------------------------------------------------------
-# The command starts with the Lua it was built for, and finds the library below a PREFIX that Lua does not know.
 install: all ## install below PREFIX (/usr/local), for LUA_VERSION
-	install -d $(patsubst %,"$(DESTDIR)$(LUADIR)"/%,$(sort $(dir $(LUA_FILES:lua/%=%)))) "$(DESTDIR)$(LIBDIR)/aitoearn" "$(DESTDIR)$(BINDIR)"
+	install -d $(patsubst %,"$(DESTDIR)$(LUADIR)"/%,$(sort $(dir $(LUA_FILES:lua/%=%)))) "$(DESTDIR)$(LIBDIR)/aitoearn"
 	@for file in $(LUA_FILES:lua/%=%); do install -m 644 "lua/$$file" "$(DESTDIR)$(LUADIR)/$$file" || exit 1; done
 	install -m 755 $(MODULE) "$(DESTDIR)$(LIBDIR)/aitoearn"
-	$(if $(COMMAND),@{ printf '%s\n' "#!$$(command -v $(LUA))" 'package.path = "$(LUADIR)/?.lua;$(LUADIR)/?/init.lua;" .. package.path' \
-	  'package.cpath = "$(LIBDIR)/?.so;" .. package.cpath'; sed '1{/^#!/d;}' $(COMMAND); } >"$(DESTDIR)$(BINDIR)/aitoearn")
-	$(if $(COMMAND),@chmod 755 "$(DESTDIR)$(BINDIR)/aitoearn")
+	@DESTDIR="$(DESTDIR)" $(RUN_ENV) .ci/install-command $(LUA) "$(LUADIR)" "$(LIBDIR)" "$(BINDIR)" "$(MANDIR)"
 
 uninstall: ## remove what install put there
-	rm -f $(LUA_FILES:lua/%="$(DESTDIR)$(LUADIR)"/%) "$(DESTDIR)$(LIBDIR)/aitoearn/core.so" "$(DESTDIR)$(BINDIR)/aitoearn"
+	rm -f $(LUA_FILES:lua/%="$(DESTDIR)$(LUADIR)"/%) "$(DESTDIR)$(LIBDIR)/aitoearn/core.so"
+	rm -f "$(DESTDIR)$(BINDIR)/aitoearn" "$(DESTDIR)$(MANDIR)/man1/aitoearn.1"
 	@cd "$(DESTDIR)$(LUADIR)" && find aitoearn -depth -type d -exec rmdir {} + 2>/dev/null || :
 	@rmdir "$(DESTDIR)$(LIBDIR)/aitoearn" 2>/dev/null || :
 

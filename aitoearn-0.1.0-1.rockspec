@@ -51,5 +51,6 @@ build = {
     LUADIR = "$(LUADIR)",
     LIBDIR = "$(LIBDIR)",
     BINDIR = "$(BINDIR)",
+    MANDIR = "$(PREFIX)/doc/man",
   },
 }

@@ -181,6 +181,62 @@ local function show_wait()
   client:close()
 end
 
+-- ---- A post --------------------------------------------------------------------------------------
+-- The local platform reads from an account's id how the publishing goes: well, failing once, waiting for a person.
+local POST = {
+  items = {
+    { platform = "xhs", accountId = "life:0.4:0.8" },
+    { platform = "bilibili", accountId = "life:0.4:1.2:-1:error=network;life:0:0.8" },
+    { platform = "douyin", accountId = "life:0.4:0.4:8" },
+  },
+  content = { title = "Three spring looks in three minutes", media = { { url = "https://assets.example/video/spring.mp4" } } },
+}
+
+--- Follows a flow until each of its tasks has reached the goal, a line for each new status. `seen` has the last ones.
+local function follow(client, flow, goal, began, seen)
+  return assert(call(client, "following the flow", "wait_flow", flow.flowId, {
+    goal = goal,
+    pace = function() return 0.15 end,
+    on_change = function(task)
+      if seen[task.id] == task.status then return end
+      say(("  %s %4.1f s  %-9s %s"):format(seen[task.id] and "→" or " ", socket.gettime() - began, task.platform,
+        paint.state(task, task:status_name())))
+      seen[task.id] = task.status
+    end,
+  }))
+end
+
+--- Does what the state of a task asks for: what a person has to, the demo does in their place.
+local function act(client, task)
+  if task:needs_action() then
+    local action = assert(call(client, "asking what a person has to do", "user_action", task))
+    say(("  %s %s: a person confirms it at %s"):format(paint.yellow "☞", task.platform, paint.bold(action.shortLink)))
+    platform:confirm(task.id)
+  elseif not task:is_live() then
+    assert(call(client, "retrying", "retry", task))
+    say(("  ↻ %s: failed, so it is retried"):format(task.platform))
+  end
+end
+
+local function show_post()
+  title("From a post to its links", "client:publish(post)   client:wait_flow(flow.flowId)")
+  local client, began, seen = new_client {}, socket.gettime(), {}
+  platform:fault { route = "POST /flows", when = "after", how = "504" }
+  local flow = assert(call(client, "publishing", "publish", POST))
+  say(("  %s published to %d accounts %s"):format(paint.green "✓", #flow.tasks, paint.dim(
+    ("(the first answer was lost on the way, so it was sent again: %d flow all the same)"):format(platform:count "publish"))))
+  flow = follow(client, flow, "settled", began, seen)
+  for _, task in ipairs(flow.tasks) do
+    act(client, task)
+  end
+  flow = follow(client, flow, "link", began, seen)
+  for _, task in ipairs(flow.tasks) do
+    say(("  %s %-9s %s"):format(paint.green "✓", task.platform, paint.bold(task.workLink)))
+  end
+  say("    " .. cost(client, { attempts = 0, connections = 0 }, socket.gettime() - began))
+  client:close()
+end
+
 support.run(function()
   line.show(paint.dim "starting the local platform …")
   platform = support.start_platform()
@@ -190,10 +246,12 @@ support.run(function()
   show_trouble()
   show_batch()
   show_wait()
+  show_post()
   say ""
   say(("Follow three records to their ends with %s,"):format(
     paint.bold "lua5.4 examples/wait.lua --local life:4:8 life:2:5:-1 status:8"))
   say "and then, without --local and with AITOEARN_API_KEY set, one of your own."
+  say(("Publish a post with %s."):format(paint.bold "lua5.4 examples/publish.lua --local"))
   say(("Or watch %s, an animation at 60 frames a second"):format(paint.bold "lua5.4 examples/frame_loop.lua --local"))
   say "that does not stutter while a hundred records are in flight."
   return 0

@@ -14,7 +14,8 @@ life:5:10:-1 fails then; status:8 and all else of spec/platform/README.md.
 
 Exit codes: 0 all reached the goal, 1 some did not, 2 the command line or the set-up is wrong, 130 Ctrl-C.]])
 parser:argument("ids", "the records' ids"):args "+"
-parser:option("--goal", "what to wait for"):choices { "settled", "published", "link" }:default "settled"
+parser:option("--goal", "settled, published or link"):default "settled"
+  :convert { settled = "settled", published = "published", link = "link" } -- older argparse has no choices
 parser:option("--timeout", "seconds for each record"):convert(support.positive):default "3600"
 parser:option("--every", "look this often, in seconds, rather than as the record's state suggests")
   :convert(support.positive)

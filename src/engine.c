@@ -16,6 +16,13 @@
  * the next. */
 #define STARTS_PER_POLL 8
 
+/* How often a request that its server refused goes back into the queue. */
+#define MAX_REFUSALS 10
+
+/* A time-out after less than this part of the promised time came while libcurl had no stream for
+ * it. */
+#define FULL_TIME 0.9
+
 /* Seconds before another attempt to create the multi handle. */
 #define RETRY_OPEN 0.1
 
@@ -81,8 +88,9 @@ static void start_transfer(engine *e, transfer *t) {
 
 /* How many transfers libcurl may have of an origin. */
 static long limit_of(const engine *e, const origin *o) {
-  return o->sockets.http2 && o->sockets.suspects == 0 ? e->max_connections * STREAMS_PER_CONNECTION
-                                                      : e->max_connections;
+  if (!o->sockets.http2 || o->sockets.suspects > 0)
+    return e->max_connections;
+  return o->stream_limit > 0 ? o->stream_limit : e->max_connections * STREAMS_PER_CONNECTION;
 }
 
 static bool has_room(engine *e, const origin *o) {
@@ -150,15 +158,68 @@ static void judge_connection(const transfer *t, origin *o, CURL *easy) {
   poller_suspect(&o->sockets, port, t->finished - t->started - (double)before / 1e6, !t->is_reused);
 }
 
+/* Whether libcurl gave a GET up before its server had the time for it: it waited inside libcurl for
+ * a stream that the server did not grant, or its streams were refused. */
+static bool was_not_served(const transfer *t, const origin *o, CURLcode result) {
+  if (t->method != NULL || t->http_status > 0 || t->headers.bytes > 0 || !o->sockets.http2)
+    return false;
+  if (handle_has_died(t->handle))
+    return t->refusals < MAX_REFUSALS;
+#if LIBCURL_VERSION_NUM >= 0x075000
+  double served = isnan(t->handle->granted) ? 0 : t->finished - t->handle->granted;
+  return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
+         t->finished < t->deadline;
+#else
+  (void)result;
+  return false;
+#endif
+}
+
+/* Learns how many requests the server serves at once: those that are being served, one more with
+ * each round of answers. */
+static void lower_stream_limit(const engine *e, origin *o) {
+  long served = 0;
+  for (const transfer *t = e->running.first; t != NULL; t = t->next)
+    served += &e->origins[t->origin] == o && !isnan(t->handle->granted);
+  o->stream_limit = served > e->max_connections ? served : e->max_connections;
+  o->answers = 0;
+}
+
+static void raise_stream_limit(const engine *e, origin *o) {
+  if (o->stream_limit == 0 || ++o->answers < o->stream_limit)
+    return;
+  o->answers = 0;
+  if (++o->stream_limit >= e->max_connections * STREAMS_PER_CONNECTION)
+    o->stream_limit = 0;
+}
+
+/* To the front of its origin's queue; false if there is no memory for its deadline. */
+static bool put_back(engine *e, transfer *t, origin *o) {
+  if (!deadlines_reserve(&e->deadlines))
+    return false;
+  transfer_unlink(t);
+  free_handle(t);
+  transfer_reset(t);
+  t->refusals++;
+  transfer_prepend(&o->queue, t);
+  if (!isinf(t->deadline))
+    deadlines_add(&e->deadlines, t);
+  lower_stream_limit(e, o);
+  return true;
+}
+
 static void finish_transfer(engine *e, handle *h, CURLcode result) {
   transfer *t = h->transfer;
   origin *o = &e->origins[t->origin];
   handle_finish(h, result, o->sockets.http2);
   count_traffic(e, h->easy);
   take_from_multi(e, t);
-  judge_connection(t, o, h->easy);
-  handle_detach(h);
-  end_transfer(t, NULL, NULL);
+  if (!was_not_served(t, o, result) || !put_back(e, t, o)) {
+    judge_connection(t, o, h->easy);
+    raise_stream_limit(e, o);
+    handle_detach(h);
+    end_transfer(t, NULL, NULL);
+  }
   start_queued(e, o);
 }
 
@@ -220,6 +281,7 @@ static void end_waiting(engine *e, const char *message) {
   for (size_t i = 0; i < e->origin_count; i++) {
     end_all(e, &e->origins[i].queue, "closed", message);
     e->origins[i].sockets.http2 = false;
+    e->origins[i].stream_limit = 0;
   }
 }
 

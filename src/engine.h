@@ -30,6 +30,8 @@ HIDDEN_BEGIN
 typedef struct {
   transfer_list queue;
   long running;
+  long stream_limit; /* requests that its server serves at once over HTTP/2; 0: unknown */
+  long answers; /* since that limit changed */
   bool unreachable; /* the last connect failed: look its name up again */
   socket_group sockets;
   origin_options options;

@@ -1,6 +1,6 @@
 /* envelope.c: the answer's JSON, parsed by lua-cjson, judged here.
  *
- * What lua-cjson cannot do is made up for around it: it ends the process where malloc fails, it keeps
+ * What lua-cjson cannot do is made up for around it: it ends the process if malloc fails, it keeps
  * the locale's decimal point in a variable of the process, and it refuses half a surrogate pair. */
 #include "envelope.h"
 
@@ -97,7 +97,7 @@ static bool has_too_many_values(const char *text, size_t length) {
   return values > limit;
 }
 
-/* lua-cjson begins with a buffer as long as the text, and calls exit where it gets none. */
+/* lua-cjson begins with a buffer as long as the text, and calls exit if it gets none. */
 static bool has_memory_for(size_t length) {
   volatile char *probe = malloc(length + 256);
   if (probe == NULL)
@@ -142,7 +142,7 @@ static decode_status run_cjson(lua_State *L, int body, size_t *at) {
   }
   const char *message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : NULL;
   *at = error_position(message);
-  if (*at == 0) {
+  if (*at == 0 || *at > lua_rawlen(L, body) + 1) {
     lua_error(L);
     return NOT_JSON; /* not reached */
   }
@@ -204,7 +204,7 @@ static decode_status retry_cjson(lua_State *L, int body, size_t at) {
   return run_cjson(L, lua_gettop(L), &at);
 }
 
-/* Leaves the value on top of the stack, or a message where the text is no JSON. */
+/* Leaves the value on top of the stack, or a message if the text is no JSON. */
 static decode_status decode(lua_State *L, int body) {
   size_t length;
   size_t at = 0;

@@ -78,6 +78,19 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   return 0;
 }
 
+/* libcurl has a connection, or a stream of one, for the request. */
+#if LIBCURL_VERSION_NUM >= 0x075000
+static int on_granted(void *userp, char *server, char *local, int server_port, int local_port) {
+  handle *h = userp;
+  (void)server;
+  (void)local;
+  (void)server_port;
+  (void)local_port;
+  h->granted = poller_now();
+  return CURL_PREREQFUNC_OK;
+}
+#endif
+
 /* -- options ----------------------------------------------------------------------------------- */
 
 static const struct {
@@ -154,6 +167,16 @@ static bool set_engine_options(CURL *easy, const handle_setup *setup, bool is_ht
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK;
 }
 
+static bool set_granted_callback(handle *h) {
+#if LIBCURL_VERSION_NUM >= 0x075000
+  return curl_easy_setopt(h->easy, CURLOPT_PREREQFUNCTION, on_granted) == CURLE_OK &&
+         curl_easy_setopt(h->easy, CURLOPT_PREREQDATA, h) == CURLE_OK;
+#else
+  (void)h;
+  return true;
+#endif
+}
+
 static bool set_callbacks(handle *h) {
   CURL *easy = h->easy;
   return curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, h->detail) == CURLE_OK &&
@@ -163,7 +186,8 @@ static bool set_callbacks(handle *h) {
          curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERDATA, h) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h) == CURLE_OK;
+         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h) == CURLE_OK &&
+         (!h->transfer->is_https || set_granted_callback(h));
 }
 
 static long timeout_ms(double seconds) {
@@ -215,6 +239,7 @@ handle *handle_new(const handle_setup *setup, transfer *t) {
   if (h == NULL)
     return NULL;
   h->transfer = t;
+  h->granted = NAN;
   link_header_lines(t, setup->origin->header_lines);
   h->easy = curl_easy_init();
   if (h->easy != NULL && set_constant_options(h->easy) &&
@@ -280,6 +305,12 @@ void handle_finish(handle *h, CURLcode result, bool http2) {
   t->result = result == CURLE_OK ? check_answer(h) : result;
   if (has_long_headers(h, result, http2))
     h->broken_limit = long_headers;
+}
+
+/* Its code may be that of a send or of a receive. */
+bool handle_has_died(const handle *h) {
+  static const char message[] = "Connection died, tried";
+  return strncmp(h->detail, message, sizeof message - 1) == 0;
 }
 
 void handle_detach(handle *h) {

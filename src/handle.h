@@ -16,6 +16,11 @@
 
 #include "hidden.h"
 
+#if LIBCURL_VERSION_NUM < 0x074a00
+/* cppcheck-suppress preprocessorErrorDirective */
+#error "libcurl 7.74 or later is needed"
+#endif
+
 HIDDEN_BEGIN
 
 /* The limits and options of every transfer of an engine. The strings are the caller's, and have
@@ -42,6 +47,7 @@ typedef struct {
 struct handle {
   CURL *easy; /* NULL once it has finished */
   transfer *transfer;
+  double granted; /* when it got a connection or stream, on poller_now's clock; NaN: not yet */
   const char *broken_limit; /* the message, if the answer broke one */
   char *body;
   size_t body_length;
@@ -67,6 +73,10 @@ void handle_finish(handle *h, CURLcode result, bool http2);
 
 /* Records whether the request may have reached the server, before the handle leaves its multi. */
 void handle_note_sent(const handle *h);
+
+/* Whether the server refused the request, or closed its connections under it, as often as libcurl
+ * repeats one by itself. */
+bool handle_has_died(const handle *h);
 
 /* Frees the easy handle, which is in no multi any more; what was received stays. */
 void handle_detach(handle *h);

@@ -50,6 +50,7 @@ typedef struct {
   double deadline;
   size_t max_bytes;
   bool is_fresh;
+  char uuid[RANDOM_UUID_BYTES]; /* the request id, if the caller gave none */
 } start_arguments;
 
 static size_t origin_argument(lua_State *L, const engine *e) {
@@ -58,14 +59,13 @@ static size_t origin_argument(lua_State *L, const engine *e) {
   return (size_t)index - 1;
 }
 
-static int push_started(lua_State *L, engine *e, request *r, const start_arguments *arguments) {
-  char uuid[RANDOM_UUID_BYTES];
+static int push_started(lua_State *L, engine *e, request *r, start_arguments *arguments) {
   check_open(L, e);
   const char *problem =
       engine_ensure_open(e); /* before the random id: a child's numbers are its own */
   if (r->request_id == NULL) {
-    random_uuid(&e->random, uuid);
-    r->request_id = uuid;
+    random_uuid(&e->random, arguments->uuid);
+    r->request_id = arguments->uuid;
   }
   lua_getuservalue(L, 1);
   int uservalue = lua_gettop(L);

@@ -313,6 +313,14 @@ static void wake_idle(poller *p, socket_entry *entry, curl_socket_t s) {
     end_connection(p, entry, s);
 }
 
+/* After an event that came once: the next may come. */
+static void rearm(poller *p, curl_socket_t s) {
+  socket_entry *entry = entry_of(p, s);
+  if (is_ours(entry) && (entry->flags & SOCKET_SETTLED) == 0 && entry->registered != 0 &&
+      is_still_ours(p, entry, s))
+    register_ours(p, entry, s, entry->registered);
+}
+
 static CURLMcode act_on(poller *p, CURLM *multi, const struct epoll_event *event) {
   curl_socket_t s = event->data.fd;
   int running;
@@ -332,10 +340,7 @@ static CURLMcode act_on(poller *p, CURLM *multi, const struct epoll_event *event
              ((event->events & EPOLLOUT) ? CURL_CSELECT_OUT : 0) |
              ((event->events & (EPOLLERR | EPOLLHUP)) ? CURL_CSELECT_ERR : 0);
   CURLMcode code = curl_multi_socket_action(multi, s, mask, &running);
-  entry = entry_of(p, s); /* libcurl may have opened sockets, and the table moved */
-  if (is_ours(entry) && (entry->flags & SOCKET_SETTLED) == 0 && entry->registered != 0 &&
-      is_still_ours(p, entry, s))
-    register_ours(p, entry, s, entry->registered);
+  rearm(p, s);
   return code;
 }
 
@@ -437,8 +442,10 @@ CURLMcode poller_wait(poller *p, CURLM *multi, double timeout) {
   int done = 0;
   while (done < count && code == CURLM_OK && (done == 0 || poller_now() < until))
     code = act_on(p, multi, &events[(first + done++) % count]);
-  /* The kernel tells of those that stay readable in the same order again: go on behind those
-   * that had their turn. */
+  for (int i = done; i < count; i++)
+    rearm(p, events[(first + i) % count].data.fd);
+  /* epoll reports sockets that stay readable in the same order: start after those already
+   * served. */
   p->first_event = done < count ? first + done : 0;
   return go_on(p, multi, code);
 }

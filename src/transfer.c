@@ -11,6 +11,16 @@ void transfer_init(transfer *t) {
   headers_clear(&t->headers);
 }
 
+void transfer_reset(transfer *t) {
+  t->state = TRANSFER_QUEUED;
+  t->result = CURLE_OK;
+  t->http_status = 0;
+  t->is_sent = t->is_reused = false;
+  t->started = t->finished = NAN;
+  t->headers.bytes = 0;
+  headers_clear(&t->headers);
+}
+
 void transfer_append(transfer_list *list, transfer *t) {
   t->list = list;
   t->next = NULL;
@@ -20,6 +30,17 @@ void transfer_append(transfer_list *list, transfer *t) {
   else
     list->first = t;
   list->last = t;
+}
+
+void transfer_prepend(transfer_list *list, transfer *t) {
+  t->list = list;
+  t->previous = NULL;
+  t->next = list->first;
+  if (list->first != NULL)
+    list->first->previous = t;
+  else
+    list->last = t;
+  list->first = t;
 }
 
 void transfer_unlink(transfer *t) {

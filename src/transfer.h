@@ -43,6 +43,7 @@ struct transfer {
   bool is_fresh; /* over a new connection */
   bool is_reused; /* its answer came over a connection that was used before */
   bool is_sent; /* its request may have reached the server */
+  unsigned char refusals; /* how often it was put back into the queue */
   bool is_read; /* its result has been handed out */
   const char *failure; /* one that is not libcurl's: "cancelled", "closed", "timeout", … */
   const char *failure_message;
@@ -70,7 +71,11 @@ struct transfer {
 /* Makes what every new transfer has in common; all else is zero. */
 void transfer_init(transfer *t);
 
+/* Forgets what came of it so far: it can be started again. */
+void transfer_reset(transfer *t);
+
 void transfer_append(transfer_list *list, transfer *t);
+void transfer_prepend(transfer_list *list, transfer *t);
 void transfer_unlink(transfer *t); /* harmless on one that is in none */
 
 HIDDEN_END

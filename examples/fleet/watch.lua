@@ -7,6 +7,9 @@ fleet.prepare(redis)
 
 local FORM = "%-24s %9s %8s %8s %6s %9s %8s %10s  %s"
 
+-- A number that went through JSON.
+local function whole(number) return ("%.0f"):format(number) end
+
 local function show()
   local state, owners = fleet.state(redis), fleet.owners(redis)
   print(("%d left, %d of them followed, %d results"):format(state.left, state.owned, state.results))
@@ -17,8 +20,8 @@ local function show()
   for _, name in ipairs(names) do
     local note, owner = cjson.decode(state.followers[name]), owners[name] or { owned = 0 }
     local silent = os.time() - note.at
-    print(FORM:format(name, ("%d"):format(owner.owned), note.done, note.failed, note.lost, note.requests, note.retries,
-      note.memory_kib, silent < 5 and "now" or ("%d s ago"):format(silent)))
+    print(FORM:format(name, whole(owner.owned), whole(note.done), whole(note.failed), whole(note.lost),
+      whole(note.requests), whole(note.retries), whole(note.memory_kib), silent < 5 and "now" or ("%d s ago"):format(silent)))
     if silent > 600 and owner.owned == 0 then fleet.forget(redis, name) end
   end
 end

@@ -97,7 +97,7 @@ function Batch:wake()
   end
 end
 
--- Hands a result to the consumer.
+-- Hands the result of an item to the consumer.
 local function deliver(self, number, id, record, err)
   if self.closed then
     return
@@ -111,6 +111,14 @@ local function deliver(self, number, id, record, err)
   if next(self.signals) ~= nil then -- seldom
     self:wake()
   end
+end
+
+--- Hands a further result to the consumer, where their order does not matter.
+---@param id any
+---@param record? aitoearn.Record
+---@param err? aitoearn.Error
+function Batch:deliver(id, record, err)
+  deliver(self, nil, id, record, err)
 end
 
 --- Ends it with an error that a function of the caller's raised: the consumer raises it again.

@@ -111,23 +111,18 @@ function M.new(config, version, system)
   return client
 end
 
--- Raises unless the method was called with a colon, and outside of the caller's functions.
-local function check_place(client, method)
+-- Raises, with the position of the public method's caller, unless that was called with a colon, and outside of the
+-- caller's functions.
+local function check_place(client, method, may_be_hook)
   if getmetatable(client) ~= Client then
-    error(("call it with a colon, client:%s(…), not with a dot"):format(method), 0)
+    error(("call it with a colon, client:%s(…), not with a dot"):format(method), 3)
+  elseif client.hook and not may_be_hook then
+    checked(3, hooks.refuse_wait, method)
   end
-  hooks.refuse_wait(method)
-end
-
-local function prepare_here(client, method, ...)
-  check_place(client, method)
-  return prepare[method](client, ...)
 end
 
 local function prepare_task(client, method, ...)
-  if getmetatable(client) ~= Client then
-    error("call it with a colon, client:start(…), not with a dot", 0)
-  elseif not prepare[method] then
+  if not prepare[method] then
     local names = {}
     for name in pairs(prepare) do
       names[#names + 1] = name
@@ -136,13 +131,6 @@ local function prepare_task(client, method, ...)
     error(("start: one of %s expected, got %s"):format(table.concat(names, ", "), tostring(method)), 0)
   end
   return prepare[method](client, ...)
-end
-
-local function prepare_batch(client, method, ...)
-  if getmetatable(client) ~= Client then
-    error(("call it with a colon, client:%s(…), not with a dot"):format(method), 0)
-  end
-  return methods[method](client, calls.new(client), ...)
 end
 
 -- Runs what was prepared in the caller's own coroutine.
@@ -157,7 +145,11 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "get_record", id, opts)))
+  check_place(self, "get_record")
+  if opts == nil then -- nothing can be wrong
+    return run_here(self, (prepare.get_record(self, id)))
+  end
+  return run_here(self, (checked(2, prepare.get_record, self, id, opts)))
 end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.
@@ -166,7 +158,8 @@ end
 ---@return aitoearn.Record? record
 ---@return string|aitoearn.Error site_name or, without a record, the error: not found only where every site said so
 function Client:locate(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "locate", id, opts)))
+  check_place(self, "locate")
+  return run_here(self, (checked(2, prepare.locate, self, id, opts)))
 end
 
 --- Fetches many records; an id given twice is asked for once.
@@ -175,7 +168,8 @@ end
 ---@return table<string, aitoearn.Record> records
 ---@return table<string, aitoearn.Error> errors
 function Client:get_records(ids, opts)
-  return run_here(self, (checked(2, prepare_here, self, "get_records", ids, opts)))
+  check_place(self, "get_records")
+  return run_here(self, (checked(2, prepare.get_records, self, ids, opts)))
 end
 
 --- Fetches many records in bounded memory: `for id, record, err in client:each_record(ids) do`.
@@ -186,7 +180,8 @@ end
 ---@param opts? aitoearn.BatchOptions
 ---@return aitoearn.Iterator
 function Client:each_record(ids, opts)
-  return iterators.new("each_record", (checked(2, prepare_batch, self, "each_record", ids, opts)))
+  check_place(self, "each_record", true)
+  return iterators.new("each_record", (checked(2, methods.each_record, self, calls.new(self), ids, opts)))
 end
 
 --- Waits until a record reaches a goal.
@@ -195,7 +190,8 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err with the last good record as `err.record`
 function Client:wait(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "wait", id, opts)))
+  check_place(self, "wait")
+  return run_here(self, (checked(2, prepare.wait, self, id, opts)))
 end
 
 --- Waits for many records: `for id, record, err in client:wait_all(ids) do`, as each one's goal is reached.
@@ -203,7 +199,8 @@ end
 ---@param opts? aitoearn.WaitOptions and `concurrency` (32)
 ---@return aitoearn.Iterator
 function Client:wait_all(ids, opts)
-  return iterators.new("wait_all", (checked(2, prepare_batch, self, "wait_all", ids, opts)))
+  check_place(self, "wait_all", true)
+  return iterators.new("wait_all", (checked(2, methods.wait_all, self, calls.new(self), ids, opts)))
 end
 
 --- Fetches a list of records, the newest `createdAt` first. There is no paging: only `from` and `to` bound it.
@@ -212,7 +209,8 @@ end
 ---@return aitoearn.Record[]? records
 ---@return aitoearn.Error? err
 function Client:list_records(filter, opts)
-  return run_here(self, (checked(2, prepare_here, self, "list_records", filter, opts)))
+  check_place(self, "list_records")
+  return run_here(self, (checked(2, prepare.list_records, self, filter, opts)))
 end
 
 --- Fetches a flow: what was published by one post.
@@ -221,7 +219,8 @@ end
 ---@return aitoearn.Flow? flow
 ---@return aitoearn.Error? err
 function Client:get_flow(flow_id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "get_flow", flow_id, opts)))
+  check_place(self, "get_flow")
+  return run_here(self, (checked(2, prepare.get_flow, self, flow_id, opts)))
 end
 
 --- Waits until each task of a flow has reached the goal, or missed it. One request a look.
@@ -230,7 +229,8 @@ end
 ---@return aitoearn.Flow? flow
 ---@return aitoearn.Error? err with the last flow as `err.flow`; kind `goal` if a task missed the goal
 function Client:wait_flow(flow_id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "wait_flow", flow_id, opts)))
+  check_place(self, "wait_flow")
+  return run_here(self, (checked(2, prepare.wait_flow, self, flow_id, opts)))
 end
 
 --- Publishes a post, once, whatever happens on the way.
@@ -239,7 +239,8 @@ end
 ---@return aitoearn.Flow? flow `incomplete` if it was published but cannot be seen yet
 ---@return aitoearn.Error? err with `flowId`; and `may_have_happened` if the outcome is unknown
 function Client:publish(post, opts)
-  return run_here(self, (checked(2, prepare_here, self, "publish", post, opts)))
+  check_place(self, "publish")
+  return run_here(self, (checked(2, prepare.publish, self, post, opts)))
 end
 
 --- What a person has to do for a record that waits for one (Douyin in state 8 alone).
@@ -248,7 +249,8 @@ end
 ---@return aitoearn.UserAction? action
 ---@return aitoearn.Error? err
 function Client:user_action(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "user_action", id, opts)))
+  check_place(self, "user_action")
+  return run_here(self, (checked(2, prepare.user_action, self, id, opts)))
 end
 
 --- Publishes a waiting record now.
@@ -257,7 +259,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:publish_now(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "publish_now", id, opts)))
+  check_place(self, "publish_now")
+  return run_here(self, (checked(2, prepare.publish_now, self, id, opts)))
 end
 
 --- Moves the publish time of a waiting record.
@@ -267,7 +270,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:reschedule(id, time, opts)
-  return run_here(self, (checked(2, prepare_here, self, "reschedule", id, time, opts)))
+  check_place(self, "reschedule")
+  return run_here(self, (checked(2, prepare.reschedule, self, id, time, opts)))
 end
 
 --- Publishes a failed record again.
@@ -276,7 +280,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:retry(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "retry", id, opts)))
+  check_place(self, "retry")
+  return run_here(self, (checked(2, prepare.retry, self, id, opts)))
 end
 
 --- Cancels a record that is not published yet.
@@ -285,7 +290,8 @@ end
 ---@return aitoearn.Record? record as it is afterwards
 ---@return aitoearn.Error? err kind `goal`, with `err.record`, if the server accepted it and nothing was cancelled
 function Client:cancel(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "cancel", id, opts)))
+  check_place(self, "cancel")
+  return run_here(self, (checked(2, prepare.cancel, self, id, opts)))
 end
 
 --- Deletes the platform's record of a post, not the post.
@@ -294,7 +300,8 @@ end
 ---@return true? deleted
 ---@return aitoearn.Error? err with `may_have_happened` if the outcome is unknown
 function Client:delete_record(id, opts)
-  return run_here(self, (checked(2, prepare_here, self, "delete_record", id, opts)))
+  check_place(self, "delete_record")
+  return run_here(self, (checked(2, prepare.delete_record, self, id, opts)))
 end
 
 --- Runs a method as a task, which `client:poll` advances, or the host's own loop where it has one. The one way to make a
@@ -303,6 +310,7 @@ end
 ---@param ... any its arguments
 ---@return aitoearn.Task
 function Client:start(method, ...)
+  check_place(self, "start", true)
   return task.start(self, checked(2, prepare_task, self, method, ...))
 end
 
@@ -312,7 +320,7 @@ end
 ---@return integer running how many tasks still run
 function Client:poll(timeout)
   if self.hook then
-    checked(2, hooks.refuse_wait, "poll")
+    check_place(self, "poll")
   end
   local step = self.host.step
   if step then

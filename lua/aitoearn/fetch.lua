@@ -45,7 +45,6 @@ local ENDINGS = {
 ---@field slot number? under `max_rate`, not used yet
 ---@field transfer aitoearn.Transfer? the last attempt's
 ---@field fresh boolean? whether to ask over a new connection
----@field response table? of the option `response`
 ---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
 
 local function fail(call, failure, context)
@@ -227,20 +226,6 @@ local FETCH = {
   end,
 }
 
--- The time for an attempt, and what is left for the whole call.
-local function limits(call, now)
-  local opts = call.opts
-  local timeout, left = opts.timeout, nil
-  if call.give_up_at then
-    left = math.max(call.give_up_at - now, 0)
-    call.cut_short = not timeout or left < timeout
-  elseif opts.deadline then -- in a batch: the clock starts when it is sent
-    call.cut_short = not timeout or opts.deadline < timeout
-    timeout = math.min(timeout or opts.deadline, opts.deadline)
-  end
-  return timeout, left
-end
-
 local function send(engine, endpoint, request, key, request_id, timeout, left)
   return engine:send(endpoint.origin, { method = request.method, url = endpoint.api .. request.path,
     body = request.body, max_bytes = request.max_bytes }, key, request_id, timeout, left)
@@ -272,7 +257,14 @@ local function attempt(call)
     release_probe(call)
     return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
   end
-  local timeout, left = limits(call, now)
+  local timeout, left = opts.timeout, nil
+  if call.give_up_at then
+    left = math.max(call.give_up_at - now, 0)
+    call.cut_short = not timeout or left < timeout
+  elseif opts.deadline then -- in a batch: the clock starts when it is sent
+    call.cut_short = not timeout or opts.deadline < timeout
+    timeout = math.min(timeout or opts.deadline, opts.deadline)
+  end
   local request = call.request
   local transfer
   if request then
@@ -363,13 +355,19 @@ local function explain_deadline(call, failure)
   end
 end
 
+-- Forgets the call's last fetch.
+local function reset(call)
+  call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
+  call.transfer, call.fresh, call.request = nil, nil, nil
+end
+
 -- Starts a fetch in a call.
 local function begin(call, site, id, opts, in_batch)
   local now = call.client.now()
-  call.site, call.id, call.opts, call.made, call.started = site, id, opts, opts.made or 0, now
-  call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
-  call.transfer, call.fresh = nil, nil
-  call.step = FETCH
+  if call.made then
+    reset(call)
+  end
+  call.site, call.id, call.opts, call.made, call.started, call.step = site, id, opts, opts.made or 0, now, FETCH
   if opts.deadline and not in_batch then
     call.give_up_at = opts.give_up_at or now + opts.deadline
   end
@@ -423,7 +421,6 @@ end
 ---@return aitoearn.Transfer? transfer that brought the record
 function M.record(call, site, id, opts, in_batch)
   begin(call, site, id, opts, in_batch)
-  call.request = nil
   local problem = check.id_problem(id)
   return run(call, problem and "record id: " .. problem)
 end

@@ -55,7 +55,8 @@ local function after_pcall(co, outer, name, ok, ...)
 end
 
 -- In a coroutine of nginx's, where to make another for each function would cost memory until the request ends.
-local function call_here(name, fn, ...)
+local function call_here(client, name, fn, ...)
+  client.hook = name -- from now on it is looked at closely
   local co = running()
   local outer = co and names[co]
   if co then
@@ -73,7 +74,7 @@ end
 ---@return any ... what it returned, or raised
 function M.call(client, name, fn, ...)
   if client.host.schedules_hooks then
-    return call_here(name, fn, ...)
+    return call_here(client, name, fn, ...)
   end
   local runner = client.runner
   client.runner = nil -- a hook in a hook gets one of its own

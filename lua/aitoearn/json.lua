@@ -37,9 +37,9 @@ local function encode_number(number)
     return ("%.0f"):format(number)
   end
   for digits = 15, 17 do -- the shortest of these that reads back as the same number
-    local text = ("%." .. digits .. "g"):format(number):gsub("[^%d%-+e]+", ".") -- the locale's decimal point
+    local text = ("%." .. digits .. "g"):format(number)
     if digits == 17 or tonumber(text) == number then
-      return text
+      return (text:gsub("[^%d%-+e]+", ".")) -- the locale's decimal point
     end
   end
 end

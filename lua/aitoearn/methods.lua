@@ -43,16 +43,18 @@ function M.read(client, opts, rules)
   return given, site
 end
 
+local function is_wait(method)
+  return method == "wait" or method == "wait_all"
+end
+
 -- Counts a call that ended, and tells of it.
 local function report_end(client, method, started, id, record, err, flow_id)
-  client.counts:add_outcome(err)
-  if method ~= "wait" and method ~= "wait_all" then
-    client.counts:add_latency(client.now() - started)
-  end
+  local elapsed = client.now() - started
+  client.counts:add(err, not is_wait(method) and elapsed or nil)
   if client.observed then
-    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id,
-      elapsed = client.now() - started, status = type(record) == "table" and record.status or nil, kind = err and err.kind,
-      code = err and err.code, site = err and err.site, attempts = err and #err.attempts })
+    hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id, elapsed = elapsed,
+      status = type(record) == "table" and record.status or nil, kind = err and err.kind, code = err and err.code,
+      site = err and err.site, attempts = err and #err.attempts })
   end
 end
 
@@ -61,16 +63,17 @@ end
 ---@param method string
 ---@param started number on the host's clock
 ---@param id any the record's
+---@param given table the call's options
 ---@param record any
 ---@param err? aitoearn.Error
 ---@param flow_id? any
 ---@return any record
 ---@return aitoearn.Error? err
-function M.answer(call, method, started, id, record, err, flow_id)
+function M.answer(call, method, started, id, given, record, err, flow_id)
   if not call.is_over then
     report_end(call.client, method, started, id, record, err, flow_id)
-    if call.response then
-      fetch.describe_response(call.response, call, err)
+    if given.response then
+      fetch.describe_response(given.response, call, err)
     end
   end
   if record then
@@ -84,31 +87,31 @@ end
 ---@param method string
 ---@param started? number on the host's clock
 ---@param id any the record's
+---@param given? table the call's options
 ---@param record? aitoearn.Record the last good one
 ---@param flow_id? any
 ---@return nil
 ---@return aitoearn.Error err
-function M.cancel_single(call, method, started, id, record, flow_id)
+function M.cancel_single(call, method, started, id, given, record, flow_id)
   local err = fetch.cancelled(call, call.site, id)
   err.record = record
   report_end(call.client, method, started or call.client.now(), id, nil, err, flow_id)
-  if call.response then
-    fetch.describe_response(call.response, call, err)
+  if given and given.response then
+    fetch.describe_response(given.response, call, err)
   end
   return nil, err
 end
 
 local function cancel_get_record(call)
-  return M.cancel_single(call, "get_record", call.started, call.id)
+  return M.cancel_single(call, "get_record", call.started, call.id, call.opts)
 end
 
 function prepare.get_record(client, id, opts)
   local given, site = M.read(client, opts)
   return function(call)
     client.calls = client.calls + 1
-    call.response = given.response
     local record, err = fetch.record(call, site, id, given)
-    return M.answer(call, "get_record", call.started, id, record, err)
+    return M.answer(call, "get_record", call.started, id, given, record, err)
   end, cancel_get_record
 end
 
@@ -121,14 +124,13 @@ function prepare.locate(client, id, opts)
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
-    call.response = given.response
     local record, extra = locate.record(call, id, given)
     if record then
-      return M.answer(call, "locate", started, id, record), extra
+      return M.answer(call, "locate", started, id, given, record), extra
     end
-    return M.answer(call, "locate", started, id, nil, extra)
+    return M.answer(call, "locate", started, id, given, nil, extra)
   end, function(call)
-    return M.cancel_single(call, "locate", started, id)
+    return M.cancel_single(call, "locate", started, id, given)
   end
 end
 
@@ -154,20 +156,34 @@ local function each(client, ids)
   end
 end
 
+--- The id of a record that is given as that, as a record, or as a flow's task. (A `taskId` is the creator's own and never
+--- it.)
+---@param value any
+---@return any id
+---@return table? given the record or task
+function M.id_of(value)
+  if type(value) == "table" and type(value.id) == "string" then
+    return value.id, value
+  end
+  return value
+end
+
 -- Each id once.
 local function unique(next_id)
   local seen = {}
   return function()
-    local id, raised = next_id()
+    local given, raised = next_id()
+    local id = M.id_of(given)
     while id ~= nil and seen[id] do
-      id, raised = next_id()
+      given, raised = next_id()
+      id = M.id_of(given)
     end
     if id ~= id then -- no table has a place for it
       return nil, "ids: strings expected, got NaN"
     elseif id ~= nil then
       seen[id] = true
     end
-    return id, raised
+    return given, raised
   end
 end
 
@@ -221,7 +237,8 @@ local function collect(client, ids, given, make_batch)
       keep(id, record, err)
       id, record, err = batch:take()
     end
-    for _, left in ipairs(is_array(ids) and ids or {}) do -- an iterator's rest was never asked for
+    for _, item in ipairs(is_array(ids) and ids or {}) do -- an iterator's rest was never asked for
+      local left = M.id_of(item)
       if not records[left] and not failures[left] then
         failures[left] = fetch.cancelled(call, nil, left)
       end
@@ -265,7 +282,7 @@ local wait_rules = {
   pace = { check = check.func },
 }
 M.RULES.wait = extended(wait_rules, { response = options.response_rule })
-M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency }) -- as an iterator
+M.RULES.wait_each = extended(wait_rules, { concurrency = concurrency, survey = { check = check.boolean, default = true } })
 M.RULES.wait_all = extended(M.RULES.wait_each, { on_record = on_record }) -- as a task
 
 --- Reads the options of a wait, whose `timeout` is the whole wait's.
@@ -299,6 +316,7 @@ function M.wait(call, watch, ask)
 end
 
 function prepare.wait(client, id, opts)
+  id = M.id_of(id)
   local given, site = M.read_wait(client, opts, M.RULES.wait)
   local watch
   return function(call)
@@ -307,10 +325,10 @@ function prepare.wait(client, id, opts)
       return fetch.record(call, site, id, look)
     end
     client.calls = client.calls + 1
-    call.response = given.response
-    return M.answer(call, "wait", watch.started, id, M.wait(call, watch, ask))
+    local record, err = M.wait(call, watch, ask)
+    return M.answer(call, "wait", watch.started, id, given, record, err)
   end, function(call)
-    return M.cancel_single(call, "wait", watch and watch.started, id, watch and watch.record)
+    return M.cancel_single(call, "wait", watch and watch.started, id, given, watch and watch.record)
   end
 end
 

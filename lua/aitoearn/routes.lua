@@ -21,11 +21,10 @@ local function prepared(client, method, given, facts, send)
   return function(call)
     started = client.now()
     client.calls = client.calls + 1
-    call.response = given.response
     local value, err = send(call)
-    return methods.answer(call, method, started, facts.id, value, err, facts.flow_id)
+    return methods.answer(call, method, started, facts.id, given, value, err, facts.flow_id)
   end, function(call)
-    return methods.cancel_single(call, method, started, facts.id, nil, facts.flow_id)
+    return methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
   end
 end
 
@@ -34,15 +33,6 @@ local function prepare_read(client, method, request, opts)
   return prepared(client, method, given, request, function(call)
     return fetch.request(call, site, request, given)
   end)
-end
-
--- The id of a record, given as that, as a record, or as a flow's task, and the table that was given. (A `taskId` is the
--- creator's own id and none of ours.)
-local function id_of(value)
-  if type(value) == "table" and type(value.id) == "string" then
-    return value.id, value
-  end
-  return value
 end
 
 local function record_problem(id)
@@ -83,7 +73,7 @@ function prepare.get_flow(client, id, opts)
 end
 
 function prepare.user_action(client, id, opts)
-  id = id_of(id)
+  id = methods.id_of(id)
   return prepare_read(client, "user_action", request_on(id, record_problem(id), { method = "GET", kind = "action", id = id },
     "/records/%s/user-action"), opts)
 end
@@ -127,7 +117,7 @@ local ACTIONS = {
 local function prepare_action(client, name, value, opts, body, wanted)
   local given, site = methods.read(client, opts)
   local action = ACTIONS[name]
-  local id, before = id_of(value)
+  local id, before = methods.id_of(value)
   local request = request_on(id, record_problem(id), { method = action.method, kind = action.kind, body = body, id = id,
     is_write = true }, action.path)
   return prepared(client, name, given, request, function(call)

@@ -14,7 +14,8 @@ local BOUNDS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
 
 ---@class aitoearn.Counts
 ---@field outcomes table<string, integer> calls by their error's kind, "ok" without one
----@field latency aitoearn.Latency of all but waits, which take as long as their record does
+---@field counts integer[] of the latency of all but waits, which take as long as their record does
+---@field sum number seconds
 local Counts = {}
 Counts.__index = Counts
 
@@ -24,25 +25,26 @@ function M.new()
   for i = 1, #BOUNDS + 1 do
     counts[i] = 0
   end
-  return setmetatable({ outcomes = {}, latency = { counts = counts, sum = 0, count = 0 } }, Counts)
+  return setmetatable({ outcomes = {}, counts = counts, sum = 0 }, Counts)
 end
 
 --- Counts the outcome of a call.
 ---@param err? aitoearn.Error
-function Counts:add_outcome(err)
-  local outcomes, kind = self.outcomes, err and err.kind or "ok"
-  outcomes[kind] = (outcomes[kind] or 0) + 1
-end
-
---- Counts how long a call took.
----@param seconds number
-function Counts:add_latency(seconds)
-  local latency, i = self.latency, 1
-  while i <= #BOUNDS and seconds > BOUNDS[i] do
-    i = i + 1
+---@param seconds? number how long it took; nil for a wait
+function Counts:add(err, seconds)
+  local outcomes, outcome = self.outcomes, "ok"
+  if err then
+    outcome = err.kind
   end
-  latency.counts[i] = latency.counts[i] + 1
-  latency.sum, latency.count = latency.sum + seconds, latency.count + 1
+  outcomes[outcome] = (outcomes[outcome] or 0) + 1
+  if seconds then
+    local i, counts = 1, self.counts
+    while seconds > (BOUNDS[i] or math.huge) do
+      i = i + 1
+    end
+    counts[i] = counts[i] + 1
+    self.sum = self.sum + seconds
+  end
 end
 
 local function copy(list)
@@ -57,9 +59,11 @@ end
 ---@return table<string, integer> outcomes
 ---@return aitoearn.Latency latency
 function Counts:copy()
-  local latency = copy(self.latency)
-  latency.bounds, latency.counts = copy(BOUNDS), copy(latency.counts)
-  return copy(self.outcomes), latency
+  local count = 0
+  for _, n in ipairs(self.counts) do
+    count = count + n
+  end
+  return copy(self.outcomes), { bounds = copy(BOUNDS), counts = copy(self.counts), sum = self.sum, count = count }
 end
 
 return M

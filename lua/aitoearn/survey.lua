@@ -11,8 +11,8 @@ local SLOT = 15
 local LONGEST_REACH = 600
 -- A list costs the server more than a record does: fewer looks than these are not worth one.
 local FEWEST_LOOKS = 3
--- Records that a list may be expected to hold; the API has no paging.
-local MOST_RECORDS = 1000
+-- How many records a list may be expected to hold: the API has no paging, and a frame loop decodes it at once.
+local MOST_RECORDS = 250
 -- A record may be looked at early once so much of its pause is over.
 local EARLY = 0.34
 -- Seconds without lists after one that failed, doubled by each further failure: from the first to the longest.
@@ -47,7 +47,7 @@ local function slot_of(publish_at)
   return math.floor(publish_at / SLOT)
 end
 
---- Takes note of when a watch is published; call it after each look, and `forget` once it ended.
+--- Takes in a watch that waits for its next look.
 ---@param watch aitoearn.Surveyed
 ---@param publish_at number? Unix seconds
 function Survey:place(watch, publish_at)
@@ -67,7 +67,7 @@ function Survey:place(watch, publish_at)
   end
 end
 
---- Takes a watch out.
+--- Takes a watch out: it is looked at by its own id, or over.
 ---@param watch aitoearn.Surveyed
 function Survey:remove(watch)
   local slot = watch.publish_at and slot_of(watch.publish_at)
@@ -81,14 +81,15 @@ function Survey:remove(watch)
   watch.publish_at = nil
 end
 
---- A watch reached its end. Its record stays where it is on the server.
+--- A watch is over. Its record stays where it is on the server.
 ---@param watch aitoearn.Surveyed
-function Survey:finish(watch)
-  if watch.publish_at then
-    local slot = slot_of(watch.publish_at)
+---@param publish_at number? Unix seconds
+function Survey:finish(watch, publish_at)
+  self:remove(watch)
+  if publish_at then
+    local slot = slot_of(publish_at)
     self.ended[slot] = (self.ended[slot] or 0) + 1
   end
-  self:remove(watch)
 end
 
 local function is_due(watch, now)
@@ -109,7 +110,7 @@ local function count_slot(self, slot, now)
 end
 
 -- Widens a window from `slot` in one direction as long as at least half of what it holds is due.
--- Returns the last slot with something due, and the counts up to it.
+-- Returns the last slot with something that waits, and the counts up to it.
 local function widen(self, slot, step, held, due, now)
   local best, best_held, best_due = slot, held, due
   for i = 1, LONGEST_REACH do
@@ -117,7 +118,7 @@ local function widen(self, slot, step, held, due, now)
     held, due = held + more_held, due + more_due
     if held > MOST_RECORDS or held > 2 * due then
       break
-    elseif more_due > 0 then
+    elseif self.slots[slot + i * step] then
       best, best_held, best_due = slot + i * step, held, due
     end
   end
@@ -165,17 +166,28 @@ function Survey:plan(watch, now)
   return window
 end
 
---- A list came: what it held of others is counted, so that a window full of them is not asked for again.
+--- A list came: what it held of others is counted, so that a window full of them is not asked for again. One that held
+--- mostly others, or few of those that it was asked for, counts as a failure.
 ---@param window aitoearn.Window
----@param others number[] publish times, Unix seconds, of the records that nobody here waits for
-function Survey:succeed(window, others)
-  self.failures = 0
-  for slot = slot_of(window.from), slot_of(window.to) do
-    self.strangers[slot] = nil
+---@param times number[] publish times, Unix seconds, of all records that it held
+---@param found integer how many of the window's watches it held
+---@param now number seconds on the client's clock
+function Survey:succeed(window, times, found, now)
+  if 2 * found < #window.watches or #times > MOST_RECORDS and 2 * found < #times then
+    return self:fail(true, now)
   end
-  for _, publish_at in ipairs(others) do
+  self.failures = 0
+  local shown = {}
+  for _, publish_at in ipairs(times) do
     local slot = slot_of(publish_at)
-    self.strangers[slot] = (self.strangers[slot] or 0) + 1
+    shown[slot] = (shown[slot] or 0) + 1
+  end
+  for slot = slot_of(window.from), slot_of(window.to) do
+    local others = (shown[slot] or 0) - (self.ended[slot] or 0)
+    for _ in pairs(self.slots[slot] or {}) do
+      others = others - 1
+    end
+    self.strangers[slot] = others > 0 and others or nil
   end
 end
 

@@ -215,8 +215,9 @@
 ---@field ca_file string? PEM; default: the environment's AITOEARN_CA_FILE, SSL_CERT_FILE, CURL_CA_BUNDLE, else libcurl's
 ---@field cert_file string? PEM: a client certificate
 ---@field key_file string? PEM: its key, where that is not in `cert_file`
----@field share string|table|nil a `lua_shared_dict`, or a store: keeps holds, turns and health for more than one client
 ---@field log "info"|"debug"|nil a line for each event; default: the environment's AITOEARN_LOG
+---@field share string|aitoearn.Store? a store for holds, turns under `max_rate` and server health, which other clients use
+---too: the name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
 ---@field proxy string? default: the environment's
 ---@field user_agent string?
 ---@field accept_language string? of messages; the hints are Chinese where it begins with "zh"
@@ -357,10 +358,14 @@
 ---@field elapsed fun(self: aitoearn.Transfer): number
 ---@field date fun(self: aitoearn.Transfer): number?
 ---@field request_id fun(self: aitoearn.Transfer): string
+---@field is_reused fun(self: aitoearn.Transfer): boolean over a connection that was used before
+---@field http_status fun(self: aitoearn.Transfer): integer?
+---@field http_version fun(self: aitoearn.Transfer): string? "1.0", "1.1", "2"
 
 ---A client's transfers. From the C part.
 ---@class aitoearn.Engine
 ---@field get fun(self: aitoearn.Engine, origin: integer, prefix: string, id: string, api_key: string, ...): aitoearn.Transfer
+---@field send fun(self: aitoearn.Engine, origin: integer, request: table, api_key: string, ...): aitoearn.Transfer
 ---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done

@@ -146,7 +146,7 @@ end
 
 -- Server time now: its clock as of the last answer, carried on by ours.
 local function server_time(self, transfer)
-  local date = transfer:date()
+  local date = transfer and transfer:date()
   if date then
     self.site.clock_offset = date - self.client.time()
   end
@@ -331,6 +331,18 @@ function Watch:look(ask)
     return after_record(self, record, transfer)
   end
   return after_error(self, err)
+end
+
+--- Takes a record that came in another way for a look: in a list, or from the caller.
+---@param record aitoearn.Record
+---@param transfer? aitoearn.Transfer that brought it
+---@return number? seconds as `look` returns them
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+---@return any raised
+function Watch:see(record, transfer)
+  self.looks = self.looks + 1
+  return after_record(self, record, transfer)
 end
 
 return M

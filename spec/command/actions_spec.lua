@@ -69,7 +69,7 @@ describe("the actions", function()
   end)
 
   it("end with 3 where there is no such record", function()
-    local _, status, errors = run "delete c0000000000000000000ffff"
+    local _, status, errors = run "delete e0000000000000000000ffff"
     assert.equal(3, status)
     has(errors, "15000")
   end)

@@ -136,6 +136,7 @@ describe("the configuration", function()
   for what, case in pairs {
     ["code that needs anything"] = { "return { user_agent = os.getenv 'HOME' }", "config.lua:1: " },
     ["what is no Lua"] = { "return {", "config.lua:1: " },
+    ["a string without an end"] = { "return { api_key = 'ak_0123456789, }", "config.lua:1: unfinished string" },
     ["bytecode"] = { string.dump(function() return {} end), "config.lua" },
     ["no table"] = { "return 1", "returns no table" },
     ["an unknown option"] = { "return { api_key = 'ak_0123456789', colour = 1 }", "colour" },
@@ -146,7 +147,7 @@ describe("the configuration", function()
       local output, status, errors = with "get ok"
       assert.same({ "", 2 }, { output, status })
       has(errors, case[2], "config.lua")
-      has_not(errors, "traceback")
+      has_not(errors, "traceback", "ak_0123456789")
     end)
   end
 

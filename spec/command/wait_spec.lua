@@ -74,7 +74,7 @@ describe("aitoearn wait", function()
     it("says in the line what went wrong, and the whole of it above", function()
       local output, status = on_terminal "wait ok status:-1 --color never"
       assert.equal(1, status)
-      has(output, "aitoearn: goal: it ended as FAILED (record status:-1)", "✗ status:-1", "FAILED")
+      has(output, "aitoearn: goal: it ended as FAILED", "(record status:-1)", "✗ status:-1", "FAILED")
     end)
 
     it("keeps the lines within the terminal's width", function()

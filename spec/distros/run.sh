@@ -45,6 +45,7 @@ if ! test -e "$folder/.made"; then
   for version in 5.1 5.2 5.3 5.4; do
     install "lua$version" "liblua$version-dev" || echo "$suite has no Lua $version"
   done
+  printf '127.0.0.1 localhost\n::1 localhost\n' >"$folder/etc/hosts"
   touch "$folder/.made"
 fi
 

@@ -13,11 +13,13 @@ local shell = require "spec.platform.shell"
 local PUBLIC = {
   { name = "module", title = "aitoearn", files = { "lua/aitoearn/init.lua" }, constants = true },
   { name = "client", title = "Client", classes = { "aitoearn.Client", "aitoearn.Iterator", "aitoearn.Task" } },
-  { name = "options", title = "Options", classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.Response" } },
+  { name = "options", title = "Options",
+    classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.RecordFilter", "aitoearn.Response" } },
   { name = "record", title = "Record", classes = { "aitoearn.Record", "aitoearn.ErrorData", "aitoearn.Flow%a*" } },
+  { name = "post", title = "Post", classes = { "aitoearn.Post%a*", "aitoearn.UserAction" } },
   { name = "error", title = "Error", classes = { "aitoearn.Error", "aitoearn.ErrorKind", "aitoearn.Attempt" } },
   { name = "events", title = "Events and counters",
-    classes = { "aitoearn.%a*Event", "aitoearn.Stats", "aitoearn.EndpointHealth" } },
+    classes = { "aitoearn.%a*Event", "aitoearn.Stats", "aitoearn.Latency", "aitoearn.EndpointHealth" } },
   { name = "hosts", title = "Hosts", files = { "lua/aitoearn/host/init.lua", "lua/aitoearn/host/loop.lua" },
     classes = { "aitoearn.Host", "aitoearn.LoopDriver" } },
   { name = "sharing", title = "Sharing", files = { "lua/aitoearn/share/init.lua", "lua/aitoearn/share/redis.lua" },
@@ -26,7 +28,9 @@ local PUBLIC = {
 }
 
 local DOCUMENTS = { -- beside README.md, which is the front page
-  { "README.zh-CN.md", "中文" }, { "lua/aitoearn/host/README.md", "Hosts" }, { "src/README.md", "How it is built" },
+  { "README.zh-CN.md", "中文" }, { "lua/aitoearn/command/README.md", "The command" },
+  { "lua/aitoearn/host/README.md", "Hosts" }, { "lua/aitoearn/share/README.md", "Sharing" },
+  { "examples/fleet/README.md", "A fleet of followers" }, { "src/README.md", "How it is built" },
   { "spec/README.md", "The map of spec/" }, { "spec/platform/README.md", "The local platform" },
   { "spec/bench/README.md", "Performance" }, { "spec/faults/README.md", "Faults" }, { "CHANGELOG.md", "Changes" },
   { ".github/CONTRIBUTING.md", "Contributing" }, { ".github/SECURITY.md", "Reporting a weakness" },

@@ -155,6 +155,27 @@ describe("in nginx", function()
     end)
   end)
 
+  it("lets hooks start and cancel, and refuses calls that wait in them", function()
+    local n = start()
+    assert.same({ true, "record", "cancelled", "cancelled", true }, n:run [[
+      local got = {}
+      client:start("get_record", "ok~hook-1"):on_done(function()
+        local ok, message = pcall(client.get_record, client, "ok")
+        got[1] = not ok and message:find("get_record: a call cannot wait inside of on_done", 1, true) ~= nil
+        client:start("get_record", "ok~hook-2"):on_done(function(...) got[2] = kind(...) end)
+      end)
+      ngx.sleep(0.2)
+      local task = client:start("get_record", "silent~hook-3"):on_done(function(...) got[3] = kind(...) end)
+      ngx.sleep(0.05)
+      task:cancel()
+      got[4] = task:done() and kind(task:result())
+      local own = new { api_key = function() ngx.sleep(0.01) return "k" end }
+      got[5] = own:get_record "ok~hook-4" == nil or true -- nginx's own waits work in there
+      return got
+    ]])
+    assert.equal("", n:complaints())
+  end)
+
   it("uses one client of init_by_lua in every worker, each with its own connection", function()
     local n = start { workers = 2 }
     local seen, connections = {}, {}

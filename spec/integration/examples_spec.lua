@@ -59,7 +59,7 @@ describe("the examples", function()
   teardown(function() p:stop() end)
 
   describe("all of them", function()
-    for _, name in ipairs { "get_record", "wait", "batch", "frame_loop" } do
+    for _, name in ipairs { "get_record", "wait", "batch", "publish", "frame_loop" } do
       it("explain themselves: " .. name, function()
         local output, code, errors = run(name .. ".lua --help")
         assert.same({ 0, "" }, { code, errors })
@@ -184,7 +184,8 @@ describe("the examples", function()
     it("ends with 1 where one did not", function()
       local output, code = run "wait.lua --local --every 0.2 --goal published life:0.2:0.4:-1 ok nonsense"
       assert.equal(1, code)
-      has(output, "✗", "goal: it ended as FAILED: 账号没有发布权限 (record life:0.2:0.4:-1)", "15000 PublishRecordNotFound", "  ok  published")
+      has(output, "✗", "goal: it ended as FAILED: 账号没有发布权限 (record life:0.2:0.4:-1)", "15000 PublishRecordNotFound",
+        "  ok  published")
     end)
 
     it("goes on after a look that failed, and gives up when its time is over", function()
@@ -268,6 +269,61 @@ describe("the examples", function()
     end)
   end)
 
+  describe("publish", function()
+    it("publishes a post, retries what failed, says what a person has to do, and ends with the links", function()
+      local output, code, errors = run "publish.lua --local --flow-id spring-7"
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "flow            spring-7\n", "bilibili        FAILED", "↻ bilibili        retried",
+        "☞ douyin          confirm it here: https://v.example/")
+      for _, name in ipairs { "xhs", "bilibili", "douyin" } do
+        has(output, ("✓ %-15s https://work.aitoearn.cn/w/"):format(name))
+      end
+      has_not(output, "\27")
+    end)
+
+    it("publishes once under one flow id, however often it is run", function()
+      local post = p.dir .. "/post.json"
+      shell.write(post, '{"items":[{"platform":"xhs","accountId":"life:0:0.2"}],"content":{"title":"x"}}')
+      local command = ("AITOEARN_SERVER=%s AITOEARN_API_KEY=%s timeout 60 LUA EX/publish.lua --every 0.1 --flow-id once %s")
+        :format(p.cn.http, p.cn.key, post)
+      for _ = 1, 2 do
+        local output, code, errors = sh(command)
+        assert.same({ 0, "" }, { code, errors })
+        has(output, "✓ xhs")
+      end
+      assert.equal(1, p:count("publish", "once"))
+    end)
+
+    it("ends with 1 where a part cannot be published, and gives up retrying", function()
+      local post = p.dir .. "/post.json"
+      shell.write(post, '{"items":[{"platform":"xhs","accountId":"life:0:0.1:-1"}],"content":{"title":"x"}}')
+      local command = ("AITOEARN_SERVER=%s AITOEARN_API_KEY=%s timeout 60 LUA EX/publish.lua --every 0.1 %s")
+        :format(p.cn.http, p.cn.key, post)
+      local output, code = sh(command)
+      assert.equal(1, code)
+      assert.equal(2, select(2, output:gsub("retried", "")))
+      has(output, "✗ xhs             FAILED")
+      shell.write(post, '{"items":[{"platform":"xhs","accountId":"nobody"}],"content":{"title":"x"}}')
+      output, code = sh(command)
+      assert.equal(1, code)
+      has(output, "15021")
+    end)
+
+    it("ends with 2 where there is no post", function()
+      local post = p.dir .. "/post.json"
+      for text, message in pairs { ["{"] = "is no JSON", ["{}"] = "items", ["7"] = "table expected" } do
+        shell.write(post, text)
+        local _, code, errors = sh("AITOEARN_API_KEY=x timeout 60 LUA EX/publish.lua " .. post)
+        assert.equal(2, code)
+        has(errors, message)
+        has_not(errors, "traceback")
+      end
+      local _, code, errors = sh "AITOEARN_API_KEY=x LUA EX/publish.lua"
+      assert.equal(2, code)
+      has(errors, "--local")
+    end)
+  end)
+
   describe("frame_loop", function()
     it("runs 60 frames a second with records in flight, and prints its worst ones", function()
       local output, code, errors = run "frame_loop.lua --local --seconds 2"
@@ -297,7 +353,7 @@ describe("the examples", function()
   end)
 
   describe("demo", function()
-    it("shows every state, each kind of trouble, a batch and a wait", function()
+    it("shows every state, each kind of trouble, a batch, a wait, and a post published, followed and acted on", function()
       local output, code, errors = run "demo.lua"
       assert.same({ 0, "" }, { code, errors })
       for name in pairs(require("aitoearn.core").status) do has(output, " " .. name) end
@@ -305,7 +361,9 @@ describe("the examples", function()
         "✗ a key of the other site: 401 Unauthorized", "hint:", "a key of aitoearn.cn does not work on aitoearn.ai",
         "the server says 429: again in 2.00 s", "✓ a rate limit, waited out: PUBLISHED", "refuses connections",
         "✓ a failover to the backup: PUBLISHED", "✓ 19,980 records, 20 not found", "over 1 connection",
-        "→  ", "https://work.aitoearn.cn/w/7391846520173645928", "examples/wait.lua --local")
+        "→  ", "https://work.aitoearn.cn/w/7391846520173645928", "examples/wait.lua --local",
+        "✓ published to 3 accounts", ": 1 flow all the same", "☞ douyin: a person confirms it at https://v.example/",
+        "↻ bilibili: failed, so it is retried", "✓ bilibili  https://work.aitoearn.cn/w/")
       has_not(output, "\27")
     end)
 

@@ -44,6 +44,9 @@ Listen 127.0.0.1
 Allow 127.0.0.1
 Timeout 70
 MaxClients 100
+StartServers 2
+MinSpareServers 1
+MaxSpareServers 4
 LogLevel Connect
 LogFile "%s/tinyproxy.log"
 PidFile "%s/tinyproxy.pid"
@@ -57,7 +60,8 @@ function M.configure(p, options)
   local values = {
     dir = p.dir, root = p.root, parent = p.owner, workers = options.workers or 1, modules = modules(),
     user = is_root and "user root root;" or "",
-    keepalive_time = is_nginx(19, 10) and "keepalive_time 24h;" or "", -- older ones have no limit
+    -- So that no connection ends by itself: older versions have other limits.
+    keepalive_time = is_nginx(19, 10) and "keepalive_time 24h;" or is_nginx(19, 7) and "" or "http2_max_requests 1000000000;",
     access_log = options.log == false and "off" or ('"' .. p.dir .. '/access.log" seen'),
     listen_ipv6 = p.ipv6 and "listen [::1]:" .. p.ports.cn_ipv6 .. ";" or "",
   }

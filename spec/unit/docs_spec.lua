@@ -118,7 +118,7 @@ describe("the README", function()
 end)
 
 describe("the documents", function()
-  local list = assert(shell.run "git ls-files --cached --others --exclude-standard '*.md'")
+  local list = assert(shell.run "find . -name '*.md' -not -path './build/*' -not -path './.git/*'")
 
   it("link to files that exist", function()
     local broken = {}
@@ -131,5 +131,48 @@ describe("the documents", function()
       end
     end
     assert.same({}, broken)
+  end)
+end)
+
+describe("README.zh-CN.md", function()
+  local chinese = (shell.read "README.zh-CN.md" or ""):gsub("\r", "")
+
+  --- What both languages must have in common: levels of headings, code without comments, tables' rows with what stands in
+  --- code marks in their first cell.
+  local function skeleton(text)
+    local headings, code, rows, in_code = {}, {}, {}, false
+    for line in text:gmatch "[^\n]+" do
+      if line:find "^```" then
+        in_code = not in_code
+        code[#code + 1] = line
+      elseif in_code then
+        code[#code + 1] = line:gsub("%s*%-%- .*$", ""):gsub("%s+# .*$", "")
+      elseif line:find "^#" then
+        headings[#headings + 1] = line:match "^#+"
+      elseif line:find "^|" then
+        local words = {}
+        for word in line:match("^|([^|]*)"):gmatch "`([^`]+)`" do words[#words + 1] = word end
+        rows[#rows + 1] = table.concat(words, " ")
+      end
+    end
+    return headings, code, rows
+  end
+
+  it("has the headings, the code and the tables' rows of README.md", function()
+    local headings, code, rows = skeleton(readme)
+    local its_headings, its_code, its_rows = skeleton(chinese)
+    assert.same(headings, its_headings)
+    assert.same(code, its_code)
+    assert.same(rows, its_rows)
+  end)
+
+  it("links to its own headings", function()
+    for anchor in chinese:gmatch "%]%(#([^)]*)%)" do
+      local found = false
+      for heading in chinese:gmatch "\n#+ ([^\n]*)" do
+        found = found or heading:lower():gsub("[，、。]", ""):gsub(" ", "-") == anchor
+      end
+      assert.is_true(found, anchor)
+    end
   end)
 end)

@@ -205,7 +205,8 @@ describe("lua-cjson", function()
 
   it("is not blamed for what a debug hook raises", function()
     local like_cjson = "Expected patience but found none"
-    for _, value in ipairs { "interrupted!", {}, 7, false, like_cjson, "at character 7", "Expected x at character 7!" } do
+    for _, value in ipairs { "interrupted!", {}, 7, false, like_cjson, "at character 7", "Expected x at character 7!",
+      "Expected x but found y at character 99999999999" } do
       local raised = 0
       for at = 1, 12 do
         local fired, results = interrupted(body(), at, value)
@@ -257,6 +258,10 @@ describe("lua-cjson", function()
 
   it("reads numbers after the program has set a locale with a decimal comma", function()
     assert.equal("1 2 1.5\n1 2 1.5\n1 2 1.5", with_comma "try() comma() try() os.setlocale 'C' try()")
+  end)
+
+  it("has no say in how numbers are written", function()
+    assert.equal("[1.5,1e+300,0.1]", with_comma [[comma() print(require("aitoearn.json").encode { 1.5, 1e300, 0.1 })]])
   end)
 
   it("reads numbers whenever the program makes instances of its own", function()

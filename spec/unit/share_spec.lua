@@ -303,6 +303,19 @@ describe("a shared site", function()
       assert.equal(2, store:count "acquire")
     end)
 
+    if _VERSION ~= "Lua 5.1" or rawget(_G, "jit") then -- PUC Lua 5.1 cannot yield in a store's function
+      it("has few callers ask at a time, and goes on where those were killed", function()
+        local site = join()
+        store.yields, store.acquire = true, coroutine.yield
+        for _ = 1, 4 do coroutine.wrap(site.turn)(site, clock.time) end
+        store.acquire = nil
+        local seconds, taken, again = turn(site)
+        assert.is_true(seconds > 0 and taken == nil and again)
+        pass(2)
+        assert.same({ 0 }, { turn(site) })
+      end)
+    end
+
     it("returns to the store no turn that is none of its own", function()
       local site = join { max_rate = 10 }
       store.fail = "returns"

@@ -54,7 +54,7 @@ local function run_chunk(path, source)
     chunk, problem = load(source, "@" .. path, "t", {})
   end
   if not chunk then
-    stop.now(status.USAGE, problem)
+    stop.now(status.USAGE, (problem:gsub(" near .*$", ""))) -- what stands there may be the key
   end
   local ok, result = pcall(chunk)
   if not ok then

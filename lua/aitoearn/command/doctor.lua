@@ -173,7 +173,7 @@ local function examine(self, client, options, site, url, key)
     { "connect", t("%s answers", host) },
     { "TLS", url:find "^https:" and t("verified; authorities: %s", certificates(options)) or t "none: http://" },
     { "answer", ("HTTP %s%s"):format(tostring(response.http_status or "200"),
-      response.elapsed and (", %d ms"):format(response.elapsed * 1000) or "") },
+      response.elapsed and (", %.0f ms"):format(response.elapsed * 1000) or "") },
   }
   for i, step in ipairs(steps) do
     if i == reached then
@@ -217,7 +217,7 @@ function M.doctor(app)
     else
       local url = url_of(options.server or os.getenv "AITOEARN_SERVER")
       proxy(self, options, url)
-      examine(self, client, options, nil, url, options.api_key)
+      examine(self, client, options, nil, url, options.api_key or os.getenv "AITOEARN_API_KEY")
     end
   end
   app:end_with(self.first or 0)

@@ -9,13 +9,6 @@ local M = {}
 -- In the order of the input.
 local OPTIONS = { ordered = true }
 
-local function each_record(app, ids)
-  local ok, iterator = pcall(function()
-    return app:client():each_record(ids, OPTIONS)
-  end)
-  return ok and iterator or app:client():each_record(ids) -- until each_record knows `ordered`
-end
-
 --- Whether a record is written at length.
 local function is_alone(app)
   local output = app.output
@@ -32,7 +25,7 @@ function M.get(app)
   output.display = display.new(output)
   local done, failed = 0, 0
   for portion in ids.portion, ids do
-    local records = each_record(app, portion)
+    local records = app:call("each_record", portion, OPTIONS)
     for _, record, err in records do
       done = done + 1
       if err then

@@ -22,9 +22,9 @@ local CHINESE = {
   argument = "参数错误", dns = "域名解析失败", connect = "连接失败", tls = "TLS 失败", timeout = "超时", transport = "连接中断",
   http = "HTTP 错误", api = "平台错误", protocol = "响应无效", goal = "无法达到目标", cancelled = "已取消", closed = "已关闭",
   ["HTTP %s"] = "HTTP %s", ["record %s"] = "记录 %s", ["request %s"] = "请求 %s", ["%s attempts"] = "共 %s 次",
-  ["it may have happened: aitoearn flow %s; where that finds nothing, publish again with --flow-id %s"] =
+  ["see aitoearn flow %s; where that finds nothing, publish again with --flow-id %s"] =
     "可能已经生效：请查看 aitoearn flow %s；若查不到，请用 --flow-id %s 重新发布",
-  ["it may have happened: aitoearn get %s"] = "可能已经生效：请查看 aitoearn get %s",
+  ["see aitoearn get %s"] = "可能已经生效：请查看 aitoearn get %s",
   -- the command line
   ["Usage: aitoearn COMMAND … [options]"] = "用法：aitoearn 命令 … [选项]", ["Usage:"] = "用法：", ["Arguments:"] = "参数：",
   ["Options:"] = "选项：", ["Example:"] = "示例：", ["Options of every command: aitoearn --help"] = "通用选项：aitoearn --help",

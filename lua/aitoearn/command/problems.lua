@@ -36,10 +36,10 @@ local function follow_up(err)
   if not err.may_have_happened then
     return nil
   elseif err.flowId then
-    return t("it may have happened: aitoearn flow %s; where that finds nothing, publish again with --flow-id %s",
+    return t("see aitoearn flow %s; where that finds nothing, publish again with --flow-id %s",
       err.flowId, err.flowId)
   end
-  return t("it may have happened: aitoearn get %s", tostring(err.record_id))
+  return t("see aitoearn get %s", tostring(err.record_id))
 end
 
 -- The library writes English; its parts in another language.

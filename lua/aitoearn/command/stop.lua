@@ -30,7 +30,8 @@ local function results(ok, ...)
     return ...
   end
   local problem = ...
-  if type(problem) ~= "string" or problem:find "interrupted!$" then
+  local is_bug = type(problem) ~= "string" or problem:find "%.lua:%d+: attempt to " or problem:find "interrupted!$"
+  if is_bug then
     error(problem, 0)
   end
   M.now(2, (problem:gsub("^[^\n]-%.lua:%d+: ", "")))

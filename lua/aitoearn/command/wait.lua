@@ -1,6 +1,7 @@
 --- `wait`, `watch`, and the waiting of `publish --wait`: until a goal is reached, with a display on a terminal.
 
 local core = require "aitoearn.core"
+local goals = require("aitoearn.wait").goals
 local display = require "aitoearn.command.display"
 local input = require "aitoearn.command.input"
 local Output = require "aitoearn.command.output"
@@ -105,23 +106,35 @@ function Waiting:draw(now)
   end
 end
 
+-- A look at a flow is one at each of its posts.
 function Waiting:on_event(event)
-  local line = event.type == "poll" and self.lines and self.lines[event.record_id]
-  if line then
-    line.next_at = core.time() + (event.next_in or 0)
-    line.trouble = event.stalled and t "seems to hang"
-      or event.kind and ("%s %s"):format(t(event.kind), event.code or event.http_status or "") or nil
+  if event.type ~= "poll" or not self.lines then
+    return
+  end
+  for _, id in ipairs(event.record_id and { event.record_id } or self.order) do
+    local line = self.lines[id]
+    if line then
+      line.next_at = core.time() + (event.next_in or 0)
+      line.trouble = event.stalled and t "seems to hang"
+        or event.kind and ("%s %s"):format(t(event.kind), event.code or event.http_status or "") or nil
+    end
   end
 end
 
 function Waiting:on_change(record, _, id)
-  local line = self.lines and self.lines[id or record.id]
+  local line = self.lines and (self.lines[id] or self.lines[record.id])
   if line then
     line.record = record
   end
   if self.prints_changes then
     self.output:record(record)
   end
+end
+
+-- Marks a line at its end.
+local function mark(self, line, is_reached)
+  line.mark = is_reached and self.output:paint("green", "✓", true) or self.output:paint("red", "✗", true)
+  line.trouble = nil
 end
 
 --- The end of one id.
@@ -133,7 +146,7 @@ function Waiting:finish(id, record, err)
   local line = self.lines and self.lines[id]
   if line then
     line.record = record or err.record or line.record
-    line.mark = record and self.output:paint("green", "✓", true) or self.output:paint("red", "✗", true)
+    mark(self, line, record ~= nil)
     line.trouble = err and t(err.kind) or nil
   end
   if err then
@@ -141,6 +154,19 @@ function Waiting:finish(id, record, err)
     self.app:fail(err, true)
   elseif self.prints and not self.prints_changes then
     self.output:record(record)
+  end
+end
+
+--- The end of a flow.
+---@param flow aitoearn.Flow? as it was seen last
+function Waiting:finish_flow(flow)
+  local reached = goals[self.app.args["for"]]
+  for _, task in ipairs(flow and flow.tasks or {}) do
+    local line = self.lines and self.lines[task.id]
+    if line then
+      line.record = task
+      mark(self, line, reached(task) == true)
+    end
   end
 end
 
@@ -152,9 +178,6 @@ function Waiting:run(task)
     self:draw()
   end
   self:check()
-  if self.lines then
-    self:draw(true)
-  end
   return task:result()
 end
 
@@ -177,6 +200,7 @@ local function start(app, watches)
     app.on_event = self:hook(self.on_event)
     given.on_record = self:hook(self.finish)
     self:run(app:call("start", "wait_all", ids, given))
+    self:draw(true)
   else
     for id, record, err in app:call("wait_all", ids, given) do
       self:check()
@@ -209,7 +233,10 @@ function M.flow(app, flow)
   end
   local result, err
   if self.output.display then
+    app.on_event = self:hook(self.on_event)
     result, err = self:run(app:call("start", "wait_flow", flow.flowId, given))
+    self:finish_flow(result or err.flow)
+    self:draw(true)
   else
     result, err = app:call("wait_flow", flow.flowId, given)
     self:check()

@@ -81,10 +81,11 @@ function M.new(engine, driver)
   local watch, close = make_watch(engine, scheduler, driver)
   local waiter_of, park = driver.waiter or running, driver.park or coroutine.yield
   if driver.wake then
-    function scheduler:wake(waiter)
+    function scheduler:wake(waiter, transfer)
       if self.threads[waiter] then
         self:resume(waiter)
-      else
+      else -- it runs later: the step that wakes the last one is to stop watching
+        self:remove(transfer)
         driver.wake(waiter)
       end
     end

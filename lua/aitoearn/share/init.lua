@@ -68,8 +68,12 @@ end
 
 --- Makes a client's sites share what they know. Raises where the store would block the client's host.
 ---@param client aitoearn.Client
----@param share string|aitoearn.Store as `check` passed it
+---@param share string|aitoearn.Store
 function M.join(client, share)
+  local checked, expected = M.check(share)
+  if not checked then
+    error("share: " .. expected, 0)
+  end
   local store = type(share) == "string" and require("aitoearn.share.shdict").new(share) or share
   local host = client.host.name or "custom"
   if store.blocks and host ~= "blocking" then

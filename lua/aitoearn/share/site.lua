@@ -16,6 +16,8 @@ local FRESH = 0.01
 local BACKLOG_FIRST, BACKLOG_LAST = 0.25, 0.75
 -- Questions under way at a time, and seconds until a caller above that tries again: a store that many ask at once looks slow.
 local MOST_ASKING, ASK_SOON = 4, 0.02
+-- After so many seconds those who ask are lost: nginx kills the caller of a request that is aborted, and nobody is told.
+local LOST = 1
 -- Between two who wait for either: they ask in the order in which they were refused.
 local BEHIND = 1e-5
 -- Two clients' ideas of the same time differ by less, in seconds.
@@ -49,6 +51,7 @@ local Site = sites.Site
 ---@field private next_known number? when the first turn after those comes
 ---@field private refused integer callers that wait for that
 ---@field private asking integer questions under way
+---@field private asked_at number when the last one began
 local Shared = setmetatable({ nap = NAP }, { __index = Site })
 Shared.__index = Shared
 Shared.__tostring = Site.__tostring
@@ -159,9 +162,9 @@ local function ask(self, interval, probe)
     return nil
   end
   local asked_at = self.client.now()
-  self.open_until, self.asking = nil, self.asking + 1
+  self.open_until, self.asking, self.asked_at = nil, self.asking + 1, asked_at
   local answer = self.link:call("acquire", self.key, interval, probe)
-  self.asking = self.asking - 1
+  self.asking = math.max(0, self.asking - 1)
   if answer then
     learn(self, answer, asked_at, self.client.now())
   end
@@ -206,7 +209,10 @@ function Shared:turn(now, latest, taken)
   elseif interval and self.full_until and now < self.full_until and not self.link:is_down() then
     return wait_in_line(self, now, latest)
   elseif self.asking >= MOST_ASKING then
-    return ASK_SOON, taken, true
+    if now - self.asked_at < LOST then
+      return ASK_SOON, taken, true
+    end
+    self.asking = 0
   end
   local answer = ask(self, interval)
   if not answer then

@@ -157,6 +157,46 @@ function scenarios.cancel_and_close()
   say("cancel.open", open)
 end
 
+function scenarios.hooks()
+  local client = new()
+  in_loop(function()
+    client:start("get_record", id "ok"):on_done(function()
+      local ok, message = pcall(client.get_record, client, id "ok")
+      say("hooks.refused", not ok and message:find("get_record: a call cannot wait inside of on_done", 1, true) ~= nil)
+      client:start("get_record", id "ok"):on_done(function(record, err) say("hooks.started", kind(record, err)) end)
+    end)
+    local ok, message = pcall(client.start, client, "wait", id "ok", { goal = "glory" })
+    say("hooks.raises", not ok and message:find("goal: ", 1, true) ~= nil)
+    adapter.sleep(0.3)
+    local keys = new { api_key = function() coroutine.yield() return "k" end }
+    local _, err = keys:get_record(id "ok")
+    say("hooks.yields", err and err.message:find("api_key: the function ", 1, true) ~= nil)
+    keys:close()
+    local task, hooked = client:start("get_record", id "silent"), nil
+    task:on_done(function(record, failure) hooked = kind(record, failure) end)
+    adapter.sleep(0.05)
+    task:cancel()
+    say("hooks.cancelled", task:done() and kind(task:result()) .. " " .. hooked)
+  end)
+  client:close()
+end
+
+-- Where the coroutine cannot yield, since a C function called what runs in it, the call is refused and its next wait is
+-- left alone.
+function scenarios.no_yield()
+  local client = new()
+  in_loop(function()
+    local refused
+    ("x"):gsub("x", function()
+      local ok, record, err = pcall(client.get_record, client, id "slow:50:ok")
+      refused = ok and kind(record, err) or "raised"
+    end)
+    say("no_yield.refused", refused)
+    say("no_yield.next", title(client:get_record(id "slow:200:echo:whole")))
+  end)
+  client:close()
+end
+
 function scenarios.error_is_told()
   local told = {}
   local client = new()
@@ -234,7 +274,7 @@ end
 
 for _, scenario in ipairs {
   "call_yields", "many_at_once", "one_after_another", "batch_and_wait", "outside_a_coroutine", "cancel_and_close",
-  "error_is_told", "descriptors", "dropped", "without_descriptor", "https",
+  "hooks", "no_yield", "error_is_told", "descriptors", "dropped", "without_descriptor", "https",
 } do
   scenarios[scenario]()
 end

@@ -1,25 +1,27 @@
 --- The specs' way in, beside the API: `POST /-/control` on the web server, `{command, arguments…}` as JSON.
 -- @module spec.platform.server.control
+local actions = require "spec.platform.server.actions"
 local envelope = require "spec.platform.server.envelope"
 local mishaps = require "spec.platform.server.mishaps"
-local posts = require "spec.platform.server.posts"
+local seeds = require "spec.platform.server.seeds"
 local store = require "spec.platform.server.store"
+local world = require "spec.platform.server.world"
 
 local M = {}
 
 local commands = {}
 
-function commands.seed(site, records) return posts.seed(site, records) end
+function commands.seed(site, records) return seeds.seed(site, records) end
 
-function commands.confirm(site, id) return posts.confirm(site, id) end
+function commands.confirm(site, id) return actions.confirm(site, id) end
 
 function commands.flows()
-  local found = posts.flows "cn"
-  for _, flow in ipairs(posts.flows "intl") do found[#found + 1] = flow end
+  local found = seeds.flows "cn"
+  for _, flow in ipairs(seeds.flows "intl") do found[#found + 1] = flow end
   return found
 end
 
-function commands.count(effect, name) return posts.count(effect, name) end
+function commands.count(effect, name) return world.count(effect, name) end
 
 function commands.fault(fault) mishaps.add(fault) end
 

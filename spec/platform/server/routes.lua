@@ -1,11 +1,14 @@
 --- The routes beside GET of one record: which request is which, whether its query and body are of the right form, and
--- the way from there to `posts` and back to an envelope.
+-- the way from there to what they do and back to an envelope.
 -- @module spec.platform.server.routes
+local actions = require "spec.platform.server.actions"
 local envelope = require "spec.platform.server.envelope"
 local mishaps = require "spec.platform.server.mishaps"
-local posts = require "spec.platform.server.posts"
+local publish = require "spec.platform.server.publish"
+local reads = require "spec.platform.server.reads"
 local record = require "spec.platform.server.record"
 local store = require "spec.platform.server.store"
+local world = require "spec.platform.server.world"
 
 local M = {}
 
@@ -88,7 +91,7 @@ local function list(name)
   return function(site, _, query)
     local filter = read_filter(query, name)
     if not filter then return 400 end
-    return function() return posts.list(site, name, filter) end
+    return function() return reads.list(site, name, filter) end
   end
 end
 
@@ -101,25 +104,25 @@ end
 routes["GET /records"] = list "history"
 routes["GET /records/queued"] = list "queued"
 routes["GET /records/published"] = list "published"
-routes["GET /flows/{id}"] = on_id(posts.flow)
-routes["GET /records/{id}/user-action"] = on_id(posts.user_action)
-routes["POST /tasks/{id}/publish-now"] = on_id(posts.publish_now)
-routes["POST /tasks/{id}/retry"] = on_id(posts.retry)
-routes["DELETE /tasks/{id}"] = on_id(posts.cancel)
-routes["DELETE /records/{id}"] = on_id(posts.delete)
+routes["GET /flows/{id}"] = on_id(reads.flow)
+routes["GET /records/{id}/user-action"] = on_id(reads.user_action)
+routes["POST /tasks/{id}/publish-now"] = on_id(actions.publish_now)
+routes["POST /tasks/{id}/retry"] = on_id(actions.retry)
+routes["DELETE /tasks/{id}"] = on_id(actions.cancel)
+routes["DELETE /records/{id}"] = on_id(actions.delete)
 
 routes["PATCH /tasks/{id}/publish-at"] = function(site, id)
-  if not posts.is_id(id) then return 500 end
+  if not world.is_id(id) then return 500 end
   local body = read_body()
   local at = body and record.seconds(body.publishAt)
   if not at then return 400 end
-  return function() return posts.reschedule(site, id, at) end
+  return function() return actions.reschedule(site, id, at) end
 end
 
 routes["POST /flows"] = function(site)
   local post, text = read_body()
   if not post or not is_post(post, text) then return 400 end
-  return function() return posts.publish(site, post, text) end
+  return function() return publish.publish(site, post, text) end
 end
 
 local sublists = { queued = true, published = true }
@@ -147,12 +150,12 @@ end
 ---@return string
 function M.decode(text) return ngx.unescape_uri((text:gsub("%+", "%%2B"))) end
 
---- Sends the envelope of what `posts` returned, dated by its clock.
+--- Sends the envelope of what a route returned, dated by its clock.
 ---@param code integer
 ---@param data? string
 ---@return nil
 function M.answer(code, data)
-  if posts.settings().clock ~= 0 then ngx.header["Date"] = ngx.http_time(posts.now()) end
+  if world.settings().clock ~= 0 then ngx.header["Date"] = ngx.http_time(world.now()) end
   return envelope.send(code == 0 and envelope.success(data) or envelope.failure(code, data))
 end
 

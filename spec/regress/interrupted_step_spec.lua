@@ -1,0 +1,57 @@
+--- A Ctrl-C raises wherever the main program is (lua sets a debug hook). Between a poll and the resume that it leads to, it
+--- left a task without an end.
+local core = require "aitoearn.core"
+local helper = require "spec.helper"
+
+describe("a step that is interrupted", function()
+  local p
+  setup(function() p = helper.start() end)
+  after_each(helper.close)
+  teardown(helper.stop)
+
+  -- Raises after so many instructions of the main program.
+  local function interrupt_after(count, fn)
+    local running = true
+    debug.sethook(function()
+      debug.sethook()
+      if running then error "interrupted!" end
+    end, "", count)
+    local ok, message = pcall(function()
+      fn()
+      running = false
+    end)
+    debug.sethook()
+    return ok, message
+  end
+
+  it("leaves no task without an end, wherever that is", function()
+    local jit = rawget(_G, "jit")
+    if jit then
+      jit.off() -- compiled code runs no hooks
+      jit.flush()
+      finally(function() jit.on() end)
+    end
+    for count = 1, 150 do
+      local client = helper.client()
+      local tasks = {}
+      for i = 1, 3 do tasks[i] = client:start("get_record", "ok") end
+      interrupt_after(count, function()
+        local limit = core.monotonic() + 5
+        while client:poll(0.05) > 0 do assert(core.monotonic() < limit) end
+      end)
+      local limit = core.monotonic() + 5
+      while client:poll(0.05) > 0 do assert(core.monotonic() < limit, count .. ": tasks do not end") end
+      for _, task in ipairs(tasks) do assert.is_true(task:done()) end
+      client:close()
+    end
+  end)
+
+  it("raises on without this library's lines in the message, and gives back what the call held", function()
+    local client = helper.client()
+    local ok, message = interrupt_after(400, function() client:get_record(helper.fresh "slow:300") end)
+    assert.is_false(ok)
+    assert.equal("interrupted!", message)
+    assert.equal(0, client:stats().in_flight)
+    assert.equal(1, client:get_record("ok").status)
+  end)
+end)
