@@ -6,7 +6,7 @@
 --    teardown(helper.stop)
 -- @module spec.helper
 local aitoearn = require "aitoearn"
-local fake_host = require "spec.fake_host"
+local clocks = require "spec.clock"
 local platform = require "spec.platform"
 local shell = require "spec.platform.shell"
 
@@ -66,7 +66,7 @@ end
 ---@return aitoearn.Client
 ---@return {time: number, sleeps: number[]} clock
 function M.clocked(given)
-  local clock = fake_host.clock()
+  local clock = clocks.new()
   local options = { host = clock.host }
   for name, value in pairs(given or {}) do options[name] = value end
   return M.client(options), clock

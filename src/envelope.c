@@ -336,14 +336,16 @@ int envelope_push(lua_State *L, const char *kind, long http_status) {
  * @function decode
  * @tparam string body
  * @tparam ?string kind `record` (the default), `records`, `flow`, `action`, `task`, `nothing`
+ * @tparam ?integer http_status of the answer; default: 200
  * @treturn table|nil the value: a record, without its metatable, …
  * @treturn table the failure: kind `api` or `protocol` and what is known of it */
 static int l_decode(lua_State *L) {
   luaL_checktype(L, 1, LUA_TSTRING);
   const char *kind = luaL_optstring(L, 2, NULL);
-  lua_settop(L, 2);
+  lua_Integer http_status = luaL_optinteger(L, 3, 200);
+  lua_settop(L, 3);
   lua_pushvalue(L, 1);
-  return envelope_push(L, kind, 200);
+  return envelope_push(L, kind, (long)http_status);
 }
 
 static void push_cjson(lua_State *L) {

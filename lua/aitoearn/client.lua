@@ -50,13 +50,21 @@ local function guard_keys(client, config)
   end
 end
 
+-- What a client sends with, and its clocks: the C part, or the testing kit's.
+---@class aitoearn.System
+---@field engine fun(options: table): aitoearn.Engine
+---@field monotonic fun(): number seconds on a clock that nobody sets
+---@field time fun(): number Unix seconds
+
 --- Makes a client of options that aitoearn.options has read.
 ---@param config table
 ---@param version string
+---@param system? aitoearn.System default: aitoearn.core
 ---@return aitoearn.Client
-function M.new(config, version)
+function M.new(config, version, system)
+  system = system or core
   local list, by_name, origins = make_sites(config)
-  local engine = core.engine {
+  local engine = system.engine {
     origins = origins,
     max_connections = config.max_connections,
     max_response_bytes = config.max_response_bytes,
@@ -73,7 +81,8 @@ function M.new(config, version)
     engine = engine,
     host = host,
     report = host.report or hooks.report,
-    now = host.now or core.monotonic,
+    now = host.now or system.monotonic,
+    time = system.time,
     random = function()
       return engine:random()
     end,

@@ -2,7 +2,6 @@
 -- @module aitoearn.fetch
 
 local check = require "aitoearn.check"
-local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
 local hooks = require "aitoearn.hooks"
 local records = require "aitoearn.record"
@@ -90,7 +89,7 @@ local function fail_held(call, held, seconds)
     name = held.name,
     request_id = call.opts.request_id,
     hint = "held",
-  }, { retryable = true, retry_at = core.time() + seconds })
+  }, { retryable = true, retry_at = call.client.time() + seconds })
 end
 
 --- Sleeps while a site is held; `client:release` wakes it.
@@ -324,8 +323,8 @@ local function next_attempt(call, failure)
     failure.rate_limit_reset = nil -- a limited route may name its reset with every answer
   end
   local random = client.random
-  local pause, named = retry.pause(policy, failure, call.made, random, core.time())
-  local context = { retryable = true, retry_at = named and core.time() + pause or nil }
+  local pause, named = retry.pause(policy, failure, call.made, random, client.time())
+  local context = { retryable = true, retry_at = named and client.time() + pause or nil }
   if named and retry.is_rate_limited(failure) then
     site:hold(now + pause, failure)
   elseif named and other then -- the endpoint named it for itself: another one need not wait

@@ -97,7 +97,7 @@ end
 function prepare.publish(client, post, opts)
   local body, flow_id = posts.encode(post, function()
     return posts.new_flow_id(client.random)
-  end, core.time())
+  end, client.time())
   local given, site = methods.read(client, opts)
   local request = { method = "POST", path = "/flows", body = body, kind = "flow", is_write = true, flow_id = flow_id }
   return prepared(client, "publish", given, request, function(call)

@@ -1,7 +1,6 @@
 --- Waiting for one record: the goal, when to look again, and what ends it.
 -- @module aitoearn.wait
 
-local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
 local hooks = require "aitoearn.hooks"
 local pace = require "aitoearn.pace"
@@ -149,9 +148,9 @@ end
 local function server_time(self, transfer)
   local date = transfer and transfer:date()
   if date then
-    self.site.clock_offset = date - core.time()
+    self.site.clock_offset = date - self.client.time()
   end
-  return core.time() + (self.site.clock_offset or 0)
+  return self.client.time() + (self.site.clock_offset or 0)
 end
 
 -- Until the next look; one that would come after the end comes just before it.
@@ -307,7 +306,7 @@ local function after_error(self, err)
   self.failures = self.failures + 1
   local seconds = math.min(LONGEST_RETRY, FIRST_RETRY * 2 ^ (self.failures - 1)) * (1 - 0.2 * self.client.random())
   if err.retry_at then
-    seconds = math.max(seconds, err.retry_at - core.time())
+    seconds = math.max(seconds, err.retry_at - self.client.time())
   end
   if self.client.observed then
     emit_poll(self, { record_id = err.record_id, flow_id = err.flowId, kind = err.kind, code = err.code,

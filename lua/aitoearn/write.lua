@@ -53,7 +53,7 @@ local function wait_for_repeat(self)
 end
 
 local function send(self)
-  local began = core.time()
+  local began = self.call.client.time()
   local value, err = fetch.request(self.call, self.site, self.request, next_options(self))
   for _, row in ipairs(err and err.attempts or {}) do
     self.rows[#self.rows + 1] = row
@@ -169,7 +169,7 @@ local function was_started(self, record, now)
   elseif before.publishTime then
     return at ~= verdicts.published_at(before)
   end
-  return at >= self.since + (now - core.time())
+  return at >= self.since + (now - self.call.client.time())
 end
 
 --- Whether a record shows that the action took effect. `now` is the server's time.
@@ -227,7 +227,7 @@ function Action:look_up()
   elseif not record then
     return nil
   end
-  local now = transfer:date() or core.time()
+  local now = transfer:date() or self.call.client.time()
   if evidence[self.name](self, record, now) then
     return "done", record
   end

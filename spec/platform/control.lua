@@ -127,8 +127,8 @@ function M:advance(seconds)
   self:settings { clock = self.clock }
 end
 
---- Lets the posts' clock move on with a spec's own (`clock` of spec.fake_host), so that a wait of hours takes no time.
----@param clock table made by `fake_host.clock()`; give its `host` to a client afterwards
+--- Lets the posts' clock move on with a spec's own (spec.clock), so that a wait of hours takes no time.
+---@param clock table made by `clock.new()`; give its `host` to a client afterwards
 ---@return table clock the same
 function M:follow(clock)
   local make = clock.host

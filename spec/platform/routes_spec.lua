@@ -1,7 +1,7 @@
 --- Checks that the local platform's routes beside GET of one record behave as the real server's.
 local aitoearn = require "aitoearn"
+local clocks = require "spec.clock"
 local curl = require "spec.platform.curl"
-local fake_host = require "spec.fake_host"
 local http = require "spec.platform.http"
 local platform = require "spec.platform"
 local shell = require "spec.platform.shell"
@@ -454,7 +454,7 @@ describe("the local platform's routes", function()
 
     it("moves on with the sleeps of a client that has a clock of its own", function()
       local id = p:seed({ { life = "life:0:60", publishTime = now + 7200 } })[1]
-      local clock, started = p:follow(fake_host.clock()), socket.gettime()
+      local clock, started = p:follow(clocks.new()), socket.gettime()
       local client = aitoearn.new { server = p.cn.http, api_key = p.cn.key, host = clock.host, proxy = "" }
       local record, err = client:wait(id, { timeout = 14400 })
       client:close()

@@ -1,45 +1,67 @@
 --- The whole way from `wait` and `wait_all` to the requests, on a clock of its own: days pass in a second.
 local core = require "aitoearn.core"
-local fake = require "spec.fake_host"
 local heap = require "aitoearn.heap"
 local pace = require "aitoearn.pace"
 local site = require "aitoearn.site"
+local testing = require "aitoearn.testing"
 
 local MINUTE, HOUR, DAY = 60, 3600, 86400
+
+-- Unix time at which each clock begins: a whole hour. The times in here are seconds from then.
+local EPOCH = 1767225600
 
 -- A post that is due at `at`, starts up to 30 s later and is published after `takes` seconds more.
 local function post(at, takes)
   return { at = at, starts = at + 15, ends = at + 15 + takes }
 end
 
-local function record_of(id, life, now)
+local function iso(at) return core.format_datetime(EPOCH + at) end
+
+local function record_of(life, now)
   local status, touched = 0, -60
   if now >= life.ends then
     status, touched = life.final or 1, life.ends
   elseif now >= life.starts then
     status, touched = 2, life.starts
   end
-  return { id = id, accountType = "douyin", type = "video", status = status, publishTime = fake.iso(life.at),
-    updatedAt = fake.iso(touched), platformWorkId = status == 2 and "7" or nil }
+  return { status = status, publishTime = iso(life.at), updatedAt = iso(touched), platformWorkId = status == 2 and "7" or nil }
 end
 
--- A world of posts by id, and the times at which each was asked for.
-local function world_of(posts, given)
+-- A client of a platform with posts by id; `latency` of each answer.
+local function client_of(posts, options, latency)
+  local answers = {}
+  for id, life in pairs(posts) do
+    answers[id] = { function(request)
+      return { delay = latency or 0.05, record = record_of(life, request.at - EPOCH) }
+    end }
+  end
+  options = options or {}
+  options.answers, options.now = answers, EPOCH
+  return testing.client(options)
+end
+
+local function now(client) return testing.now(client) - EPOCH end
+
+-- The times at which each id was asked for, and all of them.
+local function times_of(client)
   local asked, times = {}, {}
-  local world = fake.world {
-    latency = given and given.latency,
-    answer = function(id, now)
-      if not posts[id] then return nil, { kind = "api", code = 15000, message = "not found", http_status = 200 } end
-      return record_of(id, posts[id], now)
-    end,
-    on_request = function(id, now)
-      asked[id] = asked[id] or {}
-      table.insert(asked[id], now)
-      times[#times + 1] = now
-    end,
-  }
-  world.asked, world.times = asked, times
-  return world
+  for i, request in ipairs(client.requests) do
+    times[i] = request.at - EPOCH
+    asked[request.id] = asked[request.id] or {}
+    table.insert(asked[request.id], times[i])
+  end
+  return asked, times
+end
+
+-- The most requests that were under way at once, each for `latency` seconds.
+local function most_in_flight(client, latency)
+  local _, times = times_of(client)
+  local most, first = 0, 1
+  for last = 1, #times do
+    while times[last] - times[first] >= latency - 1e-6 do first = first + 1 end
+    most = math.max(most, last - first + 1)
+  end
+  return most
 end
 
 local function shortest_gap(times)
@@ -60,45 +82,45 @@ end
 
 describe("wait, on a clock of its own,", function()
   it("asks at most 60 times for a post that is scheduled 24 h ahead, and notices its end", function()
-    local world = world_of { a = post(DAY, 60) }
-    local record = assert(world.client({}):wait("a", { timeout = 2 * DAY }))
+    local client = client_of { a = post(DAY, 60) }
+    local record = assert(client:wait("a", { timeout = 2 * DAY }))
     assert.equal(1, record.status)
     local early = 0
-    for _, at in ipairs(world.asked.a) do
+    for _, at in ipairs(times_of(client).a) do
       if at < DAY then early = early + 1 end
     end
     assert.is_true(early >= 5 and early <= 60, early .. " requests")
-    local late = world.time - (DAY + 75)
+    local late = now(client) - (DAY + 75)
     assert.is_true(late >= 0 and late <= 9 + 1, ("noticed %g s late"):format(late))
   end)
 
   it("asks at most 20 times while a publish takes two minutes", function()
-    local world = world_of { a = post(-15, 120) }
-    assert(world.client({}):wait "a")
-    assert.is_true(#world.asked.a <= 20, #world.asked.a .. " requests")
-    assert.is_true(world.time >= 120 and world.time <= 120 + 18 + 1, "over at " .. world.time)
+    local client = client_of { a = post(-15, 120) }
+    assert(client:wait "a")
+    assert.is_true(#client.requests <= 20, #client.requests .. " requests")
+    assert.is_true(now(client) >= 120 and now(client) <= 120 + 18 + 1, "over at " .. now(client))
   end)
 
   it("follows a publish time that is moved to an earlier hour", function()
     local life = post(20 * HOUR, 30)
-    local world = world_of { a = life }
+    local client = client_of { a = life }
     local moved
-    local record = world.client({}):wait("a", { timeout = DAY, on_change = function()
+    local record = client:wait("a", { timeout = DAY, on_change = function()
       if not moved then
         moved, life.at, life.starts, life.ends = true, 6 * HOUR, 6 * HOUR + 15, 6 * HOUR + 45
       end
     end })
     assert.equal(1, record.status)
-    assert.is_true(world.time < 6 * HOUR + MINUTE, "noticed at " .. world.time)
+    assert.is_true(now(client) < 6 * HOUR + MINUTE, "noticed at " .. now(client))
   end)
 
   it("looks once more just before its time is over, and then gives up with what it saw", function()
-    local world = world_of { a = post(DAY, 60) }
-    local record, err = world.client({}):wait("a", { timeout = 1000 })
+    local client = client_of { a = post(DAY, 60) }
+    local record, err = client:wait("a", { timeout = 1000 })
     assert.is_nil(record)
     assert.same({ "timeout", 0, true }, { err.kind, err.record.status, err.retryable })
-    assert.is_true(world.time >= 1000 and world.time < 1001, "gave up at " .. world.time)
-    local last = world.asked.a[#world.asked.a]
+    assert.is_true(now(client) >= 1000 and now(client) < 1001, "gave up at " .. now(client))
+    local last = client.requests[#client.requests].at - EPOCH
     assert.is_true(last > 1000 - 1.2, "last look at " .. last)
   end)
 end)
@@ -110,26 +132,26 @@ describe("wait_all, on a clock of its own,", function()
       ids[i] = "p" .. i
       posts[ids[i]] = post((i * 7919) % (2 * HOUR), 20 + i % 100)
     end
-    local world = world_of(posts)
+    local client = client_of(posts)
     local seen, count, last = {}, 0, 0
-    local following = world.client({}):wait_all(ids, { timeout = DAY })
+    local following = client:wait_all(ids, { timeout = DAY })
     local id, record, err = following()
     while id do
       assert.is_nil(err)
       assert.same({ id, 1 }, { record.id, record.status })
       assert.is_nil(seen[id])
       assert.is_true(posts[id].ends >= last - 20)
-      local late = world.time - posts[id].ends
+      local late = now(client) - posts[id].ends
       assert.is_true(late <= math.max(5, 0.15 * (posts[id].ends - posts[id].starts)) + 1, id .. " late by " .. late)
       seen[id], count, last = true, count + 1, posts[id].ends
       id, record, err = following()
     end
     assert.equal(300, count)
-    for each, times in pairs(world.asked) do
+    for each, times in pairs((times_of(client))) do
       assert.is_true(shortest_gap(times) >= 4, each .. " was asked twice within " .. shortest_gap(times))
       assert.is_true(#times <= 60, each .. " was asked " .. #times .. " times")
     end
-    assert.is_true(world.most_in_flight <= 32)
+    assert.is_true(most_in_flight(client, 0.05) <= 32)
   end)
 
   it("stays under max_rate, whatever is due, and still ends every post", function()
@@ -138,9 +160,9 @@ describe("wait_all, on a clock of its own,", function()
       ids[i] = "p" .. i
       posts[ids[i]] = post(60, 30)
     end
-    local world = world_of(posts)
+    local client = client_of(posts, { max_rate = 5 })
     local records, errors = {}, 0
-    local following = world.client({ max_rate = 5 }):wait_all(ids, { timeout = HOUR })
+    local following = client:wait_all(ids, { timeout = HOUR })
     local id, record, err = following()
     while id do
       records[id], errors = record, errors + (err and 1 or 0)
@@ -148,7 +170,8 @@ describe("wait_all, on a clock of its own,", function()
     end
     assert.equal(0, errors)
     for _, each in ipairs(ids) do assert.equal(1, records[each].status) end
-    assert.is_true(busiest_second(world.times) <= 5, busiest_second(world.times) .. " requests in a second")
+    local _, times = times_of(client)
+    assert.is_true(busiest_second(times) <= 5, busiest_second(times) .. " requests in a second")
   end)
 
   it("gets to every id although those it follows are due all the time", function()
@@ -157,8 +180,8 @@ describe("wait_all, on a clock of its own,", function()
       ids[i] = "p" .. i
       posts[ids[i]] = post(HOUR, 30)
     end
-    local world = world_of(posts, { latency = 0.5 })
-    local following = world.client({}):wait_all(ids, { concurrency = 4, timeout = 60, pace = function() return 0 end })
+    local client = client_of(posts, {}, 0.5)
+    local following = client:wait_all(ids, { concurrency = 4, timeout = 60, pace = function() return 0 end })
     local ended = 0
     for _ = 1, 100 do
       local id, _, err = following()
@@ -167,7 +190,7 @@ describe("wait_all, on a clock of its own,", function()
       ended = ended + 1
       if ended == 1 then
         local reached = 0
-        for _ in pairs(world.asked) do reached = reached + 1 end
+        for _ in pairs((times_of(client))) do reached = reached + 1 end
         assert.equal(100, reached)
       end
     end
@@ -175,13 +198,13 @@ describe("wait_all, on a clock of its own,", function()
   end)
 
   it("tells once how long each took, and counts each as one call", function()
-    local world = world_of { a = post(HOUR, 60), b = post(2 * HOUR, 60) }
+    local function round(seconds) return math.floor(seconds * 1000 + 0.5) end
     local took = {}
-    local client = world.client { on_event = function(event)
-      if event.type == "done" then took[#took + 1] = { event.method, event.record_id, event.elapsed } end
-    end }
+    local client = client_of({ a = post(HOUR, 60), b = post(2 * HOUR, 60) }, { on_event = function(event)
+      if event.type == "done" then took[#took + 1] = { event.method, event.record_id, round(event.elapsed) } end
+    end })
     local following, ended_at = client:wait_all({ "a", "b" }, { timeout = DAY }), {}
-    while following() do ended_at[#ended_at + 1] = world.time end
+    while following() do ended_at[#ended_at + 1] = round(now(client)) end
     assert.same({ { "wait_all", "a", ended_at[1] }, { "wait_all", "b", ended_at[2] } }, took)
     assert.equal(2, client:stats().calls)
   end)
@@ -192,8 +215,8 @@ describe("wait_all, on a clock of its own,", function()
       ids[i] = "p" .. i
       posts[ids[i]] = post(i <= 25 and 10 or DAY, 10)
     end
-    local world = world_of(posts)
-    local following, published, late = world.client({}):wait_all(ids, { timeout = 300 }), 0, 0
+    local client = client_of(posts)
+    local following, published, late = client:wait_all(ids, { timeout = 300 }), 0, 0
     local id, record, err = following()
     while id do
       if record then
@@ -205,7 +228,7 @@ describe("wait_all, on a clock of its own,", function()
       id, record, err = following()
     end
     assert.same({ 25, 25 }, { published, late })
-    assert.is_true(world.time >= 300 and world.time < 303, "over at " .. world.time)
+    assert.is_true(now(client) >= 300 and now(client) < 303, "over at " .. now(client))
   end)
 end)
 

@@ -1,6 +1,6 @@
 --- Clients that share a store, on a clock that the specs move.
 local aitoearn = require "aitoearn"
-local fake_host = require "spec.fake_host"
+local clocks = require "spec.clock"
 local memory = require "spec.share.memory"
 
 local KEY = "sk-not-for-your-eyes"
@@ -26,7 +26,7 @@ describe("a shared site", function()
   local function pass(seconds) clock.time = clock.time + seconds end
 
   before_each(function()
-    clock, events, clients = fake_host.clock(), {}, {}
+    clock, events, clients = clocks.new(), {}, {}
     store = memory.new(clock)
   end)
   after_each(function()
