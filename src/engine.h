@@ -1,11 +1,9 @@
 /* engine.h: one client's transfers, all of them advanced by `engine_poll`.
  *
- *
  * An engine owns a curl_multi, the poller behind its descriptor, a share (TLS sessions), and the
  * handles of running transfers. It opens lazily: one made before a fork (nginx's init_by_lua)
  * belongs to no process until it is used, and a process that finds it opened by its parent
  * starts afresh.
- *
  *
  * On HTTP/1.1 a transfer waits in its origin's list until a connection is free, so that its
  * time-out begins when it can be sent; in libcurl's own queue the clock would run. Whatever is

@@ -297,6 +297,13 @@ static CURLcode check_answer(handle *h) {
   return CURLE_OK;
 }
 
+/* libcurl's word for a first header line that begins with a blank, and so continues nothing. */
+static CURLcode name_failure(handle *h, CURLcode result) {
+  if (result == CURLE_BAD_FUNCTION_ARGUMENT && h->transfer->http_status > 0)
+    return note(h, CURLE_WEIRD_SERVER_REPLY, "the answer's headers are malformed");
+  return result;
+}
+
 void handle_finish(handle *h, CURLcode result, bool http2) {
   transfer *t = h->transfer;
   long connects = 0;
@@ -305,7 +312,7 @@ void handle_finish(handle *h, CURLcode result, bool http2) {
   curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &t->http_version);
   curl_easy_getinfo(h->easy, CURLINFO_NUM_CONNECTS, &connects);
   t->is_reused = connects == 0 && t->is_sent;
-  t->result = result == CURLE_OK ? check_answer(h) : result;
+  t->result = result == CURLE_OK ? check_answer(h) : name_failure(h, result);
   if (has_long_headers(h, result, http2))
     h->broken_limit = long_headers;
 }

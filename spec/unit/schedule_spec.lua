@@ -242,34 +242,34 @@ describe("pacer, heap and turns together", function()
       return seed / 2147483647
     end
     here.interval = 1 / RATE
-    local function iso(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
+    local function utc(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
     for i = 1, RECORDS do
       local life = post(math.floor(i * DAY / RECORDS), 40 + i % 80)
-      due:push(0, { life = life, pacer = pace.new(random), publish_time = iso(life.at), started = iso(life.starts) })
+      due:push(0, { life = life, pacer = pace.new(random), publish_time = utc(life.at), started = utc(life.starts) })
     end
-    local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
+    local record, requests, ended, late, clock, times = {}, 0, 0, 0, 0, {}
     while due.count > 0 do
-      now = math.max(now, due:first_due())
+      clock = math.max(clock, due:first_due())
       local each = due:pop()
-      now = now + here:turn(now)
+      clock = clock + here:turn(clock)
       requests = requests + 1
-      times[#times + 1] = now
+      times[#times + 1] = clock
       local life = each.life
-      if now >= life.ends then
+      if clock >= life.ends then
         ended = ended + 1
-        if now - life.ends > math.max(5, 0.15 * (life.ends - life.starts)) + 1 then late = late + 1 end
+        if clock - life.ends > math.max(5, 0.15 * (life.ends - life.starts)) + 1 then late = late + 1 end
       else
-        local runs = now >= life.starts
+        local runs = clock >= life.starts
         record.status, record.platformWorkId = runs and 2 or 0, "7"
         record.publishTime, record.updatedAt = each.publish_time, runs and each.started or nil
-        due:push(now + each.pacer:delay(record, now), each)
+        due:push(clock + each.pacer:delay(record, clock), each)
       end
     end
     assert.equal(RECORDS, ended)
     assert.is_true(busiest_second(times) <= RATE, busiest_second(times) .. " requests in a second")
     assert.is_true(requests <= 60 * RECORDS, requests .. " requests")
     assert.is_true(late <= RECORDS / 20, late .. " were noticed late")
-    assert.is_true(now <= DAY + 10 * MINUTE, "over at " .. now)
+    assert.is_true(clock <= DAY + 10 * MINUTE, "over at " .. clock)
   end)
 end)
 
