@@ -95,6 +95,6 @@ describe("a descriptor that is no longer the client's", function()
 
   it("does not wake the parent of a child that never touched the client", function()
     assert.same({ "record", "record", "record" }, { said["spin.first"], said["spin.closing"], said["spin.call"] })
-    assert.is_true(tonumber(said["spin.share"]) < 0.2, said["spin.share"])
+    assert.is_true(tonumber(said["spin.share"]) < 0.05, said["spin.share"])
   end)
 end)

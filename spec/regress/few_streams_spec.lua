@@ -23,7 +23,7 @@ describe("over HTTP/2, a batch at once", function()
   end
 
   it("of 400 where the server allows 10 streams fails none", function()
-    local requests = all_of(helper.client { server = p.few_streams, timeout = 1 }, 400, "slow:60:ok")
+    local requests = all_of(helper.client { server = p.few_streams, timeout = 1 }, 400, "slow:300:ok")
     assert.equal("HTTP/2.0", requests[1].protocol)
   end)
 
