@@ -28,6 +28,7 @@ HIDDEN_BEGIN
 typedef struct {
   transfer_list queue;
   long running;
+  long waiting; /* of these, how many libcurl has no connection or stream for yet (https) */
   long stream_limit; /* requests that its server serves at once over HTTP/2; 0: unknown */
   long answers; /* since that limit changed */
   bool unreachable; /* the last connect failed: look its name up again */
