@@ -17,38 +17,45 @@ end
 
 local function iso(at) return core.format_datetime(EPOCH + at) end
 
-local function record_of(life, now)
+local function record_of(id, life, now)
   local status, touched = 0, -60
   if now >= life.ends then
     status, touched = life.final or 1, life.ends
   elseif now >= life.starts then
     status, touched = 2, life.starts
   end
-  return { status = status, publishTime = iso(life.at), updatedAt = iso(touched), platformWorkId = status == 2 and "7" or nil }
+  return { id = id, status = status, publishTime = iso(life.at), updatedAt = iso(touched),
+    platformWorkId = status == 2 and "7" or nil }
 end
 
 -- A client of a platform with posts by id; `latency` of each answer.
 local function client_of(posts, options, latency)
-  local answers = {}
-  for id, life in pairs(posts) do
-    answers[id] = { function(request)
-      return { delay = latency or 0.05, record = record_of(life, request.at - EPOCH) }
-    end }
+  local client, answers = nil, {}
+  local function answer(request)
+    for id, life in pairs(posts) do
+      if not request.id or request.id == id then client.records[id] = record_of(id, life, request.at - EPOCH) end
+    end
+    return { delay = latency or 0.05 }
   end
+  for id in pairs(posts) do answers[id] = { answer } end
+  answers["GET /records"] = { answer }
   options = options or {}
   options.answers, options.now = answers, EPOCH
-  return testing.client(options)
+  client = testing.client(options)
+  return client
 end
 
 local function now(client) return testing.now(client) - EPOCH end
 
--- The times at which each id was asked for, and all of them.
+-- The times at which each id was asked for, and those of all requests, lists included.
 local function times_of(client)
   local asked, times = {}, {}
   for i, request in ipairs(client.requests) do
     times[i] = request.at - EPOCH
-    asked[request.id] = asked[request.id] or {}
-    table.insert(asked[request.id], times[i])
+    if request.id then
+      asked[request.id] = asked[request.id] or {}
+      table.insert(asked[request.id], times[i])
+    end
   end
   return asked, times
 end
