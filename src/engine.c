@@ -161,18 +161,13 @@ static void judge_connection(const transfer *t, origin *o, CURL *easy) {
 /* Whether libcurl gave a GET up before its server had the time for it: it waited inside libcurl for
  * a stream that the server did not grant, or its streams were refused. */
 static bool was_not_served(const transfer *t, const origin *o, CURLcode result) {
-  if (t->method != NULL || t->http_status > 0 || t->headers.bytes > 0 || !o->sockets.http2)
+  if (t->method != NULL || !o->sockets.http2)
     return false;
   if (handle_has_died(t->handle))
-    return t->refusals < MAX_REFUSALS;
-#if LIBCURL_VERSION_NUM >= 0x075000
+    return t->headers.bytes == 0 && t->refusals < MAX_REFUSALS;
   double served = isnan(t->handle->granted) ? 0 : t->finished - t->handle->granted;
   return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
          t->finished < t->deadline;
-#else
-  (void)result;
-  return false;
-#endif
 }
 
 /* Learns how many requests the server serves at once: those that are being served, one more with

@@ -80,6 +80,7 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
 
 /* libcurl has a connection, or a stream of one, for the request. */
 #if LIBCURL_VERSION_NUM >= 0x075000
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's signature */
 static int on_granted(void *userp, char *server, char *local, int server_port, int local_port) {
   handle *h = userp;
   (void)server;
@@ -250,10 +251,12 @@ handle *handle_new(const handle_setup *setup, transfer *t) {
   return NULL;
 }
 
-void handle_note_sent(const handle *h) {
+void handle_note_sent(handle *h) {
   curl_off_t pretransfer = 0;
   curl_easy_getinfo(h->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
   h->transfer->is_sent = pretransfer > 0;
+  if (isnan(h->granted) && h->transfer->is_sent)
+    h->granted = h->transfer->started; /* before 7.80 libcurl does not report it */
 }
 
 /* libcurl says "out of memory" of a header line that is longer than 100 kB as well. */

@@ -72,7 +72,7 @@ handle *handle_new(const handle_setup *setup, transfer *t);
 void handle_finish(handle *h, CURLcode result, bool http2);
 
 /* Records whether the request may have reached the server, before the handle leaves its multi. */
-void handle_note_sent(const handle *h);
+void handle_note_sent(handle *h);
 
 /* Whether the server refused the request, or closed its connections under it, as often as libcurl
  * repeats one by itself. */

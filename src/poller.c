@@ -366,7 +366,7 @@ static long local_port_of(curl_socket_t s) {
     struct sockaddr any;
     struct sockaddr_in in;
     struct sockaddr_in6 in6;
-  } address;
+  } address = {{0}};
   socklen_t size = sizeof address;
   if (getsockname(s, &address.any, &size) != 0)
     return -1;

@@ -43,14 +43,13 @@ function M.read(client, opts, rules)
   return given, site
 end
 
-local function is_wait(method)
-  return method == "wait" or method == "wait_all"
-end
+-- The methods that take as long as their records do.
+local IS_WAIT = { wait = true, wait_all = true, wait_flow = true }
 
 -- Counts a call that ended, and tells of it.
 local function report_end(client, method, started, id, record, err, flow_id)
   local elapsed = client.now() - started
-  client.counts:add(err, not is_wait(method) and elapsed or nil)
+  client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
   if client.observed then
     hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id, elapsed = elapsed,
       status = type(record) == "table" and record.status or nil, kind = err and err.kind, code = err and err.code,

@@ -135,7 +135,7 @@ end
 function prepare.reschedule(client, id, time, opts)
   local at = posts.time(time, "time")
   local body = ('{"publishAt":"%s"}'):format(at)
-  return prepare_action(client, "reschedule", id, opts, body, records.published_at { publishTime = at })
+  return prepare_action(client, "reschedule", id, opts, body, records.verdicts.published_at { publishTime = at })
 end
 
 return M

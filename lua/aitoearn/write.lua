@@ -7,7 +7,7 @@
 local core = require "aitoearn.core"
 local errors = require "aitoearn.error"
 local fetch = require "aitoearn.fetch"
-local records = require "aitoearn.record"
+local verdicts = require("aitoearn.record").verdicts
 local retry = require "aitoearn.retry"
 
 local code, status = core.code, core.status
@@ -158,12 +158,18 @@ local BY_STATE = {
   [code.PUBLISH_TASK_STATUS_INVALID] = true,
 }
 
--- Both publish at once, which rewrites the publish time to that moment.
+-- Both publish at once, which rewrites the publish time to that moment. Without the one before, it must not be older than
+-- the attempt; the server's `Date` knows whole seconds.
 local function was_started(self, record, now)
-  local at = records.published_at(record)
-  local before = self.before and self.before.status
-  return (before ~= nil and record.status ~= before)
-    or (at ~= nil and at >= self.since + (now - self.call.client.time()) and at <= now + 1)
+  local at, before = verdicts.published_at(record), self.before or {}
+  if before.status and record.status ~= before.status then
+    return true
+  elseif not at or at > now + 1 then
+    return false
+  elseif before.publishTime then
+    return at ~= verdicts.published_at(before)
+  end
+  return at >= self.since + (now - self.call.client.time())
 end
 
 --- Whether a record shows that the action took effect. `now` is the server's time.
@@ -171,7 +177,7 @@ local evidence = {
   publish_now = was_started,
   retry = was_started,
   reschedule = function(self, record)
-    return records.published_at(record) == self.wanted
+    return verdicts.published_at(record) == self.wanted
   end,
   cancel = function(_, record)
     return record.status == status.CANCELED
@@ -190,7 +196,7 @@ local function check_effect(self, record)
   if self.name ~= "cancel" or record.status == status.CANCELED then
     return record
   end
-  local message = "the server accepted the cancel, but the record is " .. records.status_name(record)
+  local message = "the server accepted the cancel, but the record is " .. verdicts.status_name(record)
   return nil, errors.new({ kind = "goal", message = message }, { site = self.site.name, record_id = self.id, record = record })
 end
 
@@ -208,7 +214,7 @@ end
 
 local function is_unmoved(before, record)
   return before ~= nil and before.status ~= nil and record.status == before.status
-    and (before.publishTime == nil or records.published_at(record) == records.published_at(before))
+    and (before.publishTime == nil or verdicts.published_at(record) == verdicts.published_at(before))
 end
 
 function Action:look_up()

@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
   if (L == NULL || argc < 2)
     return 2;
   lua_gc(L, LUA_GCSETPAUSE, 100); /* the next cycle begins where one ends; */
-  lua_gc(L, LUA_GCSETSTEPMUL, 8);  /* slowly, since it never ends */
+  lua_gc(L, LUA_GCSETSTEPMUL, 8); /* slowly, since it never ends */
   luaL_openlibs(L);
   push_arguments(L, argc, argv);
   lua_pushcfunction(L, traceback);

@@ -165,6 +165,12 @@ describe("the language", function()
       look(file, '%f[%w_]t%(?%s*"([^"\n]-)"[%s,)]')
       look(file, "%f[%w_]t%(?%s*'(.-)'[%s,)]")
     end
+    for form in shell.read("lua/aitoearn/command/problems.lua"):gmatch '%$",%s*"([^"]+)" }' do
+      if not chinese[form] then missing[#missing + 1] = form end
+    end
+    for advice in shell.read("lua/aitoearn/command/doctor.lua"):match("ADVICE = (%b{})"):gmatch '"(.-)"' do
+      if not chinese[advice] then missing[#missing + 1] = advice end
+    end
     local core = require "aitoearn.core"
     for name in pairs(core.status) do if not chinese[name] then missing[#missing + 1] = name end end
     assert.same({}, missing)

@@ -79,6 +79,15 @@ describe("aitoearn publish", function()
     assert.equal(6, status)
   end)
 
+  it("takes --timeout for an attempt's without --wait", function()
+    p:fault { route = "POST /flows", how = "timeout", times = 100 }
+    local started = os.time()
+    local _, status, errors = run("publish " .. file .. " --timeout 1 --deadline 2")
+    p:heal()
+    assert.truthy(status == 1 or status == 5, errors)
+    assert.truthy(os.time() - started < 10)
+  end)
+
   it("shows a line for each post on a terminal meanwhile", function()
     shell.write(file, post { "life:0.2:1~6", "life:0.2:1~7" })
     local output, status = on_terminal("publish " .. file .. " --wait --color never", nil, { columns = 100 })

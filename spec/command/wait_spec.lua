@@ -44,6 +44,13 @@ describe("aitoearn wait", function()
     assert.same({ "timeout", "status:2" }, { err.kind, err.record_id })
   end)
 
+  it("says what went wrong in Chinese where the locale is", function()
+    local _, status, errors = run("wait status:-1 code:15000", { LC_ALL = "zh_CN.UTF-8" })
+    assert.equal(3, status)
+    has(errors, "无法达到目标", "最终状态为“发布失败”", "平台错误 15000 PublishRecordNotFound: 发布记录未找到", "aitoearn locate 会")
+    has_not(errors, "it ended as", "client:locate")
+  end)
+
   it("takes ids from standard input, each once", function()
     local output, status = program.shell "printf 'ok\\nok\\nfull\\n' | AITOEARN wait - --fields id | sort"
     assert.same({ "full\nok\n", 0 }, { output, status })

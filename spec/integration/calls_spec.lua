@@ -155,10 +155,10 @@ describe("a call", function()
     p:answer("u1", form:format("01", "a"))
     p:answer("u2", form:format("02", "a"))
     p:answer("u3", form:format("03", "b"))
-    local titles, ids = {}, {}
-    record(client:wait(fresh "file:u1;file:u2;file:u3;ok", {
+    local titles, waited = {}, fresh "file:u1;file:u2;file:u3;ok"
+    record(client:wait(waited, {
       pace = function() return 0.01 end,
-      on_change = function(got, _, id) titles[#titles + 1], ids[id] = got.title or "-", true end,
+      on_change = function(got, _, id) titles[#titles + 1] = id == waited and got.title or "-" end,
     }))
     assert.equal("ab", table.concat(titles, "", 1, 2))
     assert.equal(3, #titles)

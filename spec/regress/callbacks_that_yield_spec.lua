@@ -4,8 +4,8 @@ local helper = require "spec.helper"
 local socket = require "socket"
 
 describe("a function of the caller's", function()
-  local p, reports
-  setup(function() p = helper.start() end)
+  local reports
+  setup(helper.start)
   before_each(function() reports = {} end)
   after_each(helper.close)
   teardown(helper.stop)

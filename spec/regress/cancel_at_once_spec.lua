@@ -4,9 +4,9 @@ local helper = require "spec.helper"
 local socket = require "socket"
 
 describe("task:cancel", function()
-  local p, client, events
+  local client, events
   local fresh = helper.fresh
-  setup(function() p = helper.start() end)
+  setup(helper.start)
   before_each(function()
     events = {}
     client = helper.client { on_event = function(event) events[#events + 1] = event end }

@@ -4,19 +4,19 @@ local core = require "aitoearn.core"
 local helper = require "spec.helper"
 
 describe("a step that is interrupted", function()
-  local p
-  setup(function() p = helper.start() end)
+  setup(helper.start)
   after_each(helper.close)
   teardown(helper.stop)
 
   -- Raises after so many instructions of the main program.
   local function interrupt_after(count, fn)
     local running = true
-    debug.sethook(function()
+    local function interrupt()
       debug.sethook()
       if running then error "interrupted!" end
-    end, "", count)
+    end
     local ok, message = pcall(function()
+      debug.sethook(interrupt, "", count)
       fn()
       running = false
     end)

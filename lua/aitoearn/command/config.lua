@@ -234,7 +234,7 @@ function M.options(args)
   check_keys(options, key, path)
   options.accept_language = options.accept_language or t.accept_language
   options.deadline = args.deadline or options.deadline
-  if args.timeout and not args.run.waits then
+  if args.timeout and not args.waits then
     options.timeout = args.timeout
   end
   return options, sources
@@ -248,7 +248,7 @@ end
 ---@return aitoearn.command.Sources sources
 function M.client(args, on_event)
   local options, sources = M.options(args)
-  if args.run.waits then
+  if args.waits then
     options.on_event = on_event
   end
   local ok, result = pcall(require("aitoearn").new, options)

@@ -22,6 +22,13 @@ local CHINESE = {
   argument = "参数错误", dns = "域名解析失败", connect = "连接失败", tls = "TLS 失败", timeout = "超时", transport = "连接中断",
   http = "HTTP 错误", api = "平台错误", protocol = "响应无效", goal = "无法达到目标", cancelled = "已取消", closed = "已关闭",
   ["HTTP %s"] = "HTTP %s", ["record %s"] = "记录 %s", ["request %s"] = "请求 %s", ["%s attempts"] = "共 %s 次",
+  -- what the library says
+  ["it ended as %s without a link%s"] = "最终状态为“%s”，没有链接%s", ["it ended as %s%s"] = "最终状态为“%s”%s",
+  ["the platform could not get its link%s"] = "平台未能取得作品链接%s",
+  ["not reached within %s s, last seen as %s"] = "%s 秒内未达到，最后状态为“%s”", ["not reached within %s s%s"] = "%s 秒内未达到%s",
+  ["%s of %s tasks missed the goal: %s"] = "%s / %s 条未达到目标：%s",
+  ["the server accepted the cancel, but the record is %s"] = "服务器接受了取消，但记录的状态为“%s”",
+  ["the deadline of %s s passed (%s)"] = "超过了 %s 秒的时限（%s）", ["record id: %s"] = "记录编号：%s",
   ["see aitoearn flow %s; where that finds nothing, publish again with --flow-id %s"] =
     "可能已经生效：请查看 aitoearn flow %s；若查不到，请用 --flow-id %s 重新发布",
   ["see aitoearn get %s"] = "可能已经生效：请查看 aitoearn get %s",
@@ -100,6 +107,8 @@ local CHINESE = {
   ["Cancel %s?"] = "取消 %s？", ["Delete the record %s?"] = "删除记录 %s？", [" [y/N] "] = " [y/N] ",
   ["nothing was done"] = "未执行任何操作",
   -- doctor
+  ["a server with a certificate of its own needs AITOEARN_CA_FILE, or ca_file in the configuration"] =
+    "使用自签证书的服务器需要 AITOEARN_CA_FILE，或配置中的 ca_file",
   versions = "版本", configuration = "配置", proxy = "代理", name = "域名", TLS = "TLS", answer = "响应", clock = "时钟",
   key = "密钥", settings = "设置", ["%d characters"] = "%d 个字符", ["%d characters, the last %s"] = "%d 个字符，末尾为 %s",
   ["file: %s; server from %s; key from %s"] = "文件：%s；服务器来自 %s；密钥来自 %s",

@@ -56,7 +56,7 @@ local YES = { "-y --yes", t "do not ask", flag = true }
 ---@field arguments table[]
 ---@field options table[]
 ---@field example string
----@field waits boolean? --timeout is for all of it
+---@field waits boolean? --timeout is for all of it, of publish with --wait
 
 --- Every command, in the order of the help.
 ---@type aitoearn.command.Command[]
@@ -319,7 +319,7 @@ end
 
 --- Reads a command line.
 ---@param argv string[]
----@return table? args what was given; `run` is the command of the list above
+---@return table? args what was given; `run` is the command of the list above, `waits` whether --timeout is a wait's
 ---@return string? text what is wrong, or the help that was asked for
 ---@return boolean? is_help
 function M.parse(argv)
@@ -341,6 +341,7 @@ function M.parse(argv)
     return nil, t "a command is missing"
   end
   args.run = find(args.command)
+  args.waits = args.run and args.run.waits and (args.run.name ~= "publish" or args.wait)
   return args
 end
 

@@ -42,6 +42,30 @@ local function follow_up(err)
   return t("see aitoearn get %s", tostring(err.record_id))
 end
 
+-- What the library says of the commonest ends, in English, and how the table of translations has it.
+local MESSAGES = {
+  { "^it ended as ([A-Z_]+) without a link(.*)$", "it ended as %s without a link%s" },
+  { "^it ended as ([A-Z_]+)(.*)$", "it ended as %s%s" },
+  { "^the platform could not get its link(.*)$", "the platform could not get its link%s" },
+  { "^not reached within (%S+) s, last seen as ([A-Z_]+)$", "not reached within %s s, last seen as %s" },
+  { "^not reached within (%S+) s(.*)$", "not reached within %s s%s" },
+  { "^(%d+) of (%d+) tasks missed the goal: (.*)$", "%s of %s tasks missed the goal: %s" },
+  { "^the server accepted the cancel, but the record is ([A-Z_]+)$",
+    "the server accepted the cancel, but the record is %s" },
+  { "^the deadline of (%S+) s passed %((.*)%)$", "the deadline of %s s passed (%s)" },
+  { "^record id: (.*)$", "record id: %s" },
+}
+
+local function translate(message)
+  for _, known in ipairs(MESSAGES) do
+    local a, b, c = message:match(known[1])
+    if a then
+      return t(known[2], t(a), b and t(b), c)
+    end
+  end
+  return t(message)
+end
+
 -- The library writes English; its parts in another language.
 local function in_parts(err)
   local code = err.code and (" %s%s"):format(tostring(err.code), err.name and " " .. err.name or "") or ""
@@ -57,7 +81,8 @@ local function in_parts(err)
   if err.server then
     facts[#facts + 1] = err.server
   end
-  return ("%s%s: %s%s"):format(t(err.kind), code, t(err.message), #facts > 0 and " (" .. table.concat(facts, ", ") .. ")" or "")
+  return ("%s%s: %s%s"):format(t(err.kind), code, translate(err.message),
+    #facts > 0 and " (" .. table.concat(facts, ", ") .. ")" or "")
 end
 
 --- One line.
