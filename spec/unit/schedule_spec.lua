@@ -46,7 +46,7 @@ local function client_of(posts, options, latency)
   return client
 end
 
-local function elapsed(client) return testing.elapsed(client) - EPOCH end
+local function elapsed(client) return testing.now(client) - EPOCH end
 
 -- The times at which each id was asked for, and those of all requests, lists included.
 local function times_of(client)
@@ -250,10 +250,10 @@ describe("pacer, heap and turns together", function()
       return seed / 2147483647
     end
     here.interval = 1 / RATE
-    local function iso(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
+    local function date_time(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
     for i = 1, RECORDS do
       local life = post(math.floor(i * DAY / RECORDS), 40 + i % 80)
-      due:push(0, { life = life, pacer = pace.new(random), publish_time = iso(life.at), started = iso(life.starts) })
+      due:push(0, { life = life, pacer = pace.new(random), publish_time = date_time(life.at), started = date_time(life.starts) })
     end
     local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
     while due.count > 0 do

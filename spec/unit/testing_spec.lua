@@ -441,6 +441,23 @@ describe("testing.client", function()
   end)
 end)
 
+describe("the engine in Lua", function()
+  local function methods_of(object)
+    local names = {}
+    for name, value in pairs(debug.getmetatable(object).__index) do
+      if type(value) == "function" and name ~= "first_due" then names[#names + 1] = name end
+    end
+    table.sort(names)
+    return names
+  end
+
+  it("has the methods of the C part's, and so have its transfers", function()
+    local real, own = aitoearn.new({ api_key = "k" }).engine, testing.client().engine
+    assert.same(methods_of(real), methods_of(own))
+    assert.same(methods_of(real:timer(0)), methods_of(own:timer(0)))
+  end)
+end)
+
 describe("testing.record", function()
   it("makes a record of what is given", function()
     local record = testing.record { status = 2, publishTime = "2026-01-01T00:00:00Z" }
