@@ -253,7 +253,8 @@ describe("pacer, heap and turns together", function()
     local function date_time(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
     for i = 1, RECORDS do
       local life = post(math.floor(i * DAY / RECORDS), 40 + i % 80)
-      due:push(0, { life = life, pacer = pace.new(random), publish_time = date_time(life.at), started = date_time(life.starts) })
+      due:push(0, { life = life, pacer = pace.new(random), publish_time = date_time(life.at),
+        started = date_time(life.starts) })
     end
     local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
     while due.count > 0 do

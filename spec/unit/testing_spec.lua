@@ -2,6 +2,7 @@
 local aitoearn = require "aitoearn"
 local cjson = require "cjson"
 local helper = require "spec.helper"
+local loop = require "aitoearn.host.loop"
 local socket = require "socket"
 local testing = require "aitoearn.testing"
 
@@ -149,8 +150,10 @@ describe("testing.client", function()
       assert.equal("record", (kind_of "a"))
       client.answers.a = { { code = 401 } }
       assert.equal("api", (kind_of "a"))
-      client.answers.a = nil
+      client.answers = {}
       assert.equal("record", (kind_of "a"))
+      client.records, client.requests = {}, {}
+      assert.same({ "api", 1 }, { (kind_of "a"), #client.requests })
     end)
 
     it("of an answer that is too long", function()
@@ -400,6 +403,26 @@ describe("testing.client", function()
         client:start("get_record", "r" .. i):on_done(function() socket.sleep(0.001) end)
       end
       assert.equal(0, client:poll())
+    end)
+
+    it("time passes so for a host with an event loop too, which has no descriptor to watch", function()
+      local watched, step
+      make {
+        host = function(engine)
+          return loop.new(engine, {
+            watch = function(fd, step_host) watched, step = fd == nil, step_host end,
+            unwatch = function() step = nil end,
+          })
+        end,
+        answers = { a = { { delay = 5, record = {} } } },
+      }
+      local task = client:start("get_record", "a")
+      step()
+      assert.same({ true, false }, { watched, task:done() })
+      testing.advance(client, 5)
+      step()
+      assert.same({ true, "a" }, { task:done(), task:result().id })
+      assert.is_nil(step)
     end)
 
     it("a task can be cancelled", function()
