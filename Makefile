@@ -86,10 +86,10 @@ NEED = $(RUN_ENV) CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' LUA='$(LUA)' LUA_VERSION=$(L
   $(GIVEN) .ci/need
 
 deps: ## install what building and using it needs (Debian, Ubuntu; elsewhere: say what is missing)
-	@$(NEED) build run
+	@$(NEED) build run command
 
 test-deps: # what the specs, the local platform and the examples need besides
-	@$(NEED) build run test
+	@$(NEED) build run command test
 
 # ---- Running ----------------------------------------------------------------------------------
 # $(call busted,SPECS[,COMMAND]): runs them, under a command such as valgrind.
