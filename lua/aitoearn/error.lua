@@ -1,5 +1,5 @@
 --- The error type: what went wrong, as a table that prints as one line.
--- @module aitoearn.error
+---@module "aitoearn.error"
 
 local core = require "aitoearn.core"
 local redact = require "aitoearn.redact"

@@ -1,7 +1,7 @@
 --- Every option once: its name, its default, its check. Options are read here, at the door, and nowhere else.
--- A wrong one is a mistake in the program and raises a plain text that begins with the option's name (`check.checked`
--- adds the caller's position). What the environment says wrongly becomes the error of the calls.
--- @module aitoearn.options
+--- A wrong one is a mistake in the program and raises a plain text that begins with the option's name (`check.checked`
+--- adds the caller's position). What the environment says wrongly becomes the error of the calls.
+---@module "aitoearn.options"
 
 local base_url = require "aitoearn.base_url"
 local check = require "aitoearn.check"
@@ -392,7 +392,7 @@ local function read_ca_file(values)
 end
 
 --- A proxy that the environment names and that cannot be read ends every call that would go through it. With a
--- `no_proxy` it is libcurl that knows which those are.
+--- `no_proxy` it is libcurl that knows which those are.
 local function read_environment_proxy(values)
   if values.proxy or environment("no_proxy", "NO_PROXY") then
     return
