@@ -97,7 +97,11 @@ static long limit_of(const engine *e, const origin *o) {
 /* Few at a time may wait in libcurl: it puts all that do on a new connection, before the server has
  * said how many streams it serves, and there their time-outs run. */
 static bool has_room(engine *e, const origin *o) {
-  bool room = o->running < limit_of(e, o) && o->waiting < e->max_connections;
+  bool room = o->running < limit_of(e, o);
+  if (room && o->waiting >= e->max_connections) {
+    e->streams_wanted = true;
+    return false;
+  }
   if (room && e->starts_left <= 0)
     e->starts_due = true;
   return room && e->starts_left > 0;
@@ -112,8 +116,8 @@ static void start_queued(engine *e, origin *o) {
   }
 }
 
-/* After requests may have got their streams: others can wait for theirs. */
 static void start_all_queued(engine *e) {
+  e->streams_wanted = false;
   for (size_t i = 0; i < e->origin_count; i++)
     start_queued(e, &e->origins[i]);
 }
@@ -407,7 +411,8 @@ static void process(engine *e) {
     return;
   }
   reap(e);
-  start_all_queued(e);
+  if (e->streams_wanted) /* some may have got theirs */
+    start_all_queued(e);
 }
 
 /* A wait longer than libcurl's next time-out ends at that time-out. */

@@ -46,6 +46,7 @@ struct engine {
   bool sends_at_once;
   bool guards_sigpipe;
   bool starts_due; /* a transfer could start, but `starts_left` is used up */
+  bool streams_wanted; /* a transfer could start, were fewer waiting in libcurl */
   int starts_left; /* until the next poll */
   size_t next_origin; /* whose queue comes first at the next poll */
   transfer_list running;
