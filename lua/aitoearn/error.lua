@@ -10,7 +10,7 @@ local M = {}
 -- The longest message, request id and part of a body, in bytes.
 local MESSAGE_BYTES, REQUEST_ID_BYTES, BODY_BYTES = 512, 128, 512
 
---- Takes the API key, and what else is secret, out of a failure's texts, where a server may have sent it back.
+--- Takes the API key, and what else is secret, out of a failure's texts, in case a server sent it back.
 ---@param failure aitoearn.Failure it is changed
 ---@param key string? as it was sent
 ---@param secrets string[]? the site's: values of its headers, passwords of its proxy

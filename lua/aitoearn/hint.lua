@@ -164,7 +164,7 @@ end
 --- The hint of an error.
 ---@param err aitoearn.Error
 ---@param failure aitoearn.Failure that it was made of
----@param language? string as in the option `accept_language`: Chinese where it begins with "zh", else English
+---@param language? string as in the option `accept_language`: Chinese if it begins with "zh", else English
 ---@return string?
 function M.of(err, failure, language)
   local name = hint_name(err, failure)
