@@ -38,7 +38,8 @@ local function next_due(self, now)
     if watch.entry == entry then
       watch.entry = nil
       if not watch.survey then
-        local window = survey and not (watch.is_unlisted or self.client.closed) and survey:plan(watch, now)
+        local by_itself = watch.is_unlisted or now >= watch.ends_at or self.client.closed
+        local window = survey and not by_itself and survey:plan(watch, now)
         if survey and not window then
           survey:remove(watch)
         end
