@@ -24,7 +24,9 @@ local function prepared(client, method, given, facts, send)
     local value, err = send(call)
     return methods.answer(call, method, started, facts.id, given, value, err, facts.flow_id)
   end, function(call)
-    return methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
+    local _, err = methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
+    err.flowId = facts.flow_id
+    return nil, err
   end
 end
 
