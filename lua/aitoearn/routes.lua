@@ -101,9 +101,11 @@ function prepare.publish(client, post, opts)
     return posts.new_flow_id(client.random)
   end, client.time())
   local given, site = methods.read(client, opts)
+  local is_new_id = post.flowId == nil
   local request = { method = "POST", path = "/flows", body = body, kind = "flow", is_write = true, flow_id = flow_id }
   return prepared(client, "publish", given, request, function(call)
-    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id }
+    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id,
+      is_new_id = is_new_id }
   end)
 end
 

@@ -19,8 +19,8 @@ local M = {}
 ---@field accept fun(write: aitoearn.Write, value: any): any, aitoearn.Error? what the call returns once the server accepted it
 ---@field look_up fun(write: aitoearn.Write): string?, any, aitoearn.Error? "done" and what the call returns; "again"; nil:
 ---nobody can know
----@field settles fun(write: aitoearn.Write, err: aitoearn.Error): boolean whether a refusal of a repeated attempt may mean
----that an earlier one took effect
+---@field settles fun(write: aitoearn.Write, err: aitoearn.Error): boolean whether a refusal may mean that an earlier attempt
+---took effect
 ---@field call aitoearn.Call
 ---@field site aitoearn.Site
 ---@field opts table as `options.read_call` returns it, with `give_up_at`
@@ -90,10 +90,11 @@ function M.run(self)
     local value, err = send(self)
     if not err then
       return self:accept(value)
-    elseif not self.last then
+    elseif not (err.may_have_happened or self:settles(err)) then
+      if self.last then -- what became of the earlier attempt is still an open question
+        return unknown(self, err)
+      end
       return nil, err
-    elseif not err.may_have_happened and not self:settles(err) then
-      return unknown(self, err) -- what became of the earlier attempt is still an open question
     end
     local verdict, result, failure
     if not self.call:ended() then
@@ -148,13 +149,14 @@ function Publish:look_up()
   return "again"
 end
 
+-- Nobody else can have used an id that was made for this call.
 function Publish:settles(err)
-  self.exists = err.code == code.CHANNEL_PUBLISH_TASK_ALREADY_EXISTS
+  self.exists = err.code == code.CHANNEL_PUBLISH_TASK_ALREADY_EXISTS and (self.is_new_id or self.last ~= nil)
   return self.exists
 end
 
 --- Publishes a post.
----@param write table `call`, `site`, `opts`, `request`, `flow_id`
+---@param write table `call`, `site`, `opts`, `request`, `flow_id`, `is_new_id` (it was made for this call)
 ---@return aitoearn.Flow? flow `incomplete` where it was published and cannot be seen yet
 ---@return aitoearn.Error? err with `flowId`
 function M.publish(write)
@@ -260,7 +262,8 @@ function Action:look_up()
 end
 
 function Action:settles(err)
-  return BY_STATE[err.code] or (self.name == "delete_record" and err.code == code.PUBLISH_RECORD_NOT_FOUND) or false
+  return self.last ~= nil
+    and (BY_STATE[err.code] or (self.name == "delete_record" and err.code == code.PUBLISH_RECORD_NOT_FOUND)) or false
 end
 
 --- Acts on a record, and reads it back.

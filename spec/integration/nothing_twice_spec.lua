@@ -108,7 +108,8 @@ describe("nothing twice:", function()
           assert.same({ true, false, 1 }, { err.may_have_happened, err.retryable, #err.attempts }, how)
           assert.truthy(tostring(err):find("it may have happened", 1, true))
           socket.sleep(when == "middle" and 2 * WORK_AFTER or 0)
-          assert.equal(when == "before" and 0 or 1, p:count("publish", err.flowId))
+          local is_done = when == "after" or when == "middle" and how ~= "crash" -- a worker that died does no late work
+          assert.equal(is_done and 1 or 0, p:count("publish", err.flowId), how)
           local found, none = client:get_flow(err.flowId)
           if not found then
             assert.equal(15050, none.code)
@@ -145,6 +146,12 @@ describe("nothing twice:", function()
       assert.same({ 15025, first.flowId }, { err.code, err.flowId })
       assert.is_nil(err.may_have_happened)
       assert.equal(1, p:count("publish", first.flowId))
+    end)
+
+    it("takes the flow id that it made itself, when it is in use, for its own work", function()
+      p:fault { route = "POST /flows", when = "after", how = "envelope:503" } -- against all rules
+      local flow = assert(client:publish(post()))
+      assert.equal(1, p:count("publish", flow.flowId))
     end)
 
     it("waits for a flow that cannot be seen yet, and gives it as incomplete where the deadline comes first", function()
@@ -225,7 +232,8 @@ describe("nothing twice:", function()
       end
 
       it("is repeated after what certainly did nothing", function()
-        for _, how in ipairs(NOTHING_DONE) do
+        for i = 2, #NOTHING_DONE do -- without 429, after which a second passes
+          local how = NOTHING_DONE[i]
           p:fault { route = action.route, how = how }
           local id, result, err = act(name, false)
           assert(result, how .. ": " .. tostring(err))
