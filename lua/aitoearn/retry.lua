@@ -27,6 +27,7 @@ local M = {}
 ---@field not_json boolean? the body was no JSON at all (usually a web page)
 ---@field proxy boolean? a proxy refused, or libcurl cannot read its URL
 ---@field data_retryable boolean? the body's `data.retryable`
+---@field issues table? the body's `data` where it holds `issues`
 ---@field sent boolean? the request may have reached the server
 ---@field retry_after number? seconds, from the header's either form
 ---@field ttl number? seconds, the body's `data.ttl`

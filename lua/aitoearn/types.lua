@@ -180,6 +180,7 @@
 ---@field hint string? one sentence
 ---@field record aitoearn.Record? the last good one, if a wait failed
 ---@field flow aitoearn.Flow? the last good one, if a wait for a flow failed
+---@field issues table? of 15051: what is wrong with the post, as the server said it (`platform`, `accountId`, `issues`)
 ---@field flowId string? that a publication was, or may have been, made with
 ---@field may_have_happened boolean? of a write: whether it took place is not known; `retryable` is false then
 
