@@ -24,7 +24,9 @@ local PUBLIC = {
     classes = { "aitoearn.Host", "aitoearn.LoopDriver" } },
   { name = "sharing", title = "Sharing", files = { "lua/aitoearn/share/init.lua", "lua/aitoearn/share/redis.lua" },
     classes = { "aitoearn.Share%a*", "aitoearn.Store%a*" } },
-  { name = "testing", title = "Testing", files = { "lua/aitoearn/testing.lua" }, classes = { "aitoearn.Testing%a*" } },
+  { name = "testing", title = "Testing", files = { "lua/aitoearn/testing/init.lua" },
+    classes = { "aitoearn.testing.Options", "aitoearn.testing.Client", "aitoearn.testing.Reaction", "aitoearn.testing.Answer",
+      "aitoearn.testing.Request" } },
 }
 
 local DOCUMENTS = { -- beside README.md, which is the front page
