@@ -13,7 +13,7 @@ local M = {}
 -- A list that takes longer, in seconds, would make what is due late: then each is looked at by its own id.
 local LIST_TIMEOUT = 5
 
--- The watches that were not looked at yet come from the input, the others from a heap by their time.
+--- The watches that were not looked at yet come from the input, the others from a heap by their time.
 ---@class aitoearn.WaitAll
 ---@field client aitoearn.Client
 ---@field site aitoearn.Site
@@ -38,7 +38,8 @@ local function next_due(self, now)
     if watch.entry == entry then
       watch.entry = nil
       if not watch.survey then
-        local window = survey and not (watch.is_unlisted or self.client.closed) and survey:plan(watch, now)
+        local by_itself = watch.is_unlisted or now >= watch.ends_at or self.client.closed
+        local window = survey and not by_itself and survey:plan(watch, now)
         if survey and not window then
           survey:remove(watch)
         end

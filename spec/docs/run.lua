@@ -14,7 +14,7 @@ local PUBLIC = {
   { name = "module", title = "aitoearn", files = { "lua/aitoearn/init.lua" }, constants = true },
   { name = "client", title = "Client", classes = { "aitoearn.Client", "aitoearn.Iterator", "aitoearn.Task" } },
   { name = "options", title = "Options",
-    classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.RecordFilter", "aitoearn.Response" } },
+    classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.Filter", "aitoearn.Response" } },
   { name = "record", title = "Record", classes = { "aitoearn.Record", "aitoearn.ErrorData", "aitoearn.Flow%a*" } },
   { name = "post", title = "Post", classes = { "aitoearn.Post%a*", "aitoearn.UserAction" } },
   { name = "error", title = "Error", classes = { "aitoearn.Error", "aitoearn.ErrorKind", "aitoearn.Attempt" } },

@@ -189,6 +189,14 @@ describe("the examples", function()
     end)
   end)
 
+  describe("testing", function()
+    it("is a program's own specs, which run in its folder without a server", function()
+      local output, code, errors = sh "cd EX/testing && timeout 60 LUA $(command -v busted) --output=plainTerminal"
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "7 successes / 0 failures / 0 errors / 0 pending")
+    end)
+  end)
+
   describe("demo", function()
     it("shows every state, each kind of trouble, a batch, a wait, and a post published, followed and acted on", function()
       local output, code, errors = run "demo.lua"
