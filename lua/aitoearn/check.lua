@@ -1,7 +1,7 @@
 --- Checks of single values: each returns the value to use, or nil, what was expected, and perhaps what was got instead
--- (false: that is said already). And the door of the public functions, where what is wrong raises with the caller's
--- position.
--- @module aitoearn.check
+--- (false: that is said already). And the door of the public functions, where what is wrong raises with the caller's
+--- position.
+---@module "aitoearn.check"
 
 local core = require "aitoearn.core"
 local text = require "aitoearn.text"
@@ -12,7 +12,7 @@ local MAX_KEY_BYTES = 4096
 local MAX_REQUEST_ID_BYTES = 128
 
 --- Calls `fn`, which raises plain texts, and blames the caller for what it raises. Not to be used as a tail call, which
--- leaves no caller.
+--- leaves no caller.
 ---@param level integer 1: the function that calls `checked`; 2: who called that; …
 ---@param fn function
 ---@param ... any

@@ -1,21 +1,21 @@
 --- The caller's functions, and the one place that writes what nobody can catch.
---
--- The caller's functions are the hooks (`on_event`, `on_done`, `on_change`, `on_record`) and what an option takes as a
--- function (`api_key`, `goal`, `pace`, the ids). The rule for all of them:
---
--- * They may call `start`, `release`, `stats`, `close` and a task's `cancel`. A call that waits (`poll` too) raises in
---   there, in every host.
--- * They must not yield: one that does fails with an error that names it. (In nginx, which schedules its light threads
---   itself, nginx's own waits work in there.)
--- * What a hook raises, whatever it is, is reported and stops nothing. What the others raise, the call raises.
--- @module aitoearn.hooks
+---
+--- The caller's functions are the hooks (`on_event`, `on_done`, `on_change`, `on_record`) and what an option takes as a
+--- function (`api_key`, `goal`, `pace`, the ids). The rule for all of them:
+---
+--- * They may call `start`, `release`, `stats`, `close` and a task's `cancel`. A call that waits (`poll` too) raises in
+---   there, in every host.
+--- * They must not yield: one that does fails with an error that names it. (In nginx, which schedules its light threads
+---   itself, nginx's own waits work in there.)
+--- * What a hook raises, whatever it is, is reported and stops nothing. What the others raise, the call raises.
+---@module "aitoearn.hooks"
 
 local M = {}
 
 local create, resume, running, status, yield =
   coroutine.create, coroutine.resume, coroutine.running, coroutine.status, coroutine.yield
 
--- Which of the caller's functions a coroutine runs.
+--- Which of the caller's functions a coroutine runs.
 ---@type table<thread, string>
 local names = setmetatable({}, { __mode = "k" })
 

@@ -1,5 +1,5 @@
 --- The ids in a text file, one a line.
--- @module aitoearn.ids
+---@module "aitoearn.ids"
 
 local M = {}
 
@@ -25,8 +25,8 @@ local function is_file(source)
 end
 
 --- An iterator over the ids in a file; CRLF, a byte order mark, blank lines and white space around an id are nothing.
--- It holds one line in memory. A file that is given is left open at the end, one that is named is closed. A failure to
--- read on raises: to end there would pass for the end of the ids.
+--- It holds one line in memory. A file that is given is left open at the end, one that is named is closed. A failure to
+--- read on raises: to end there would pass for the end of the ids.
 ---@param source string|file* a path, or an open file
 ---@return (fun(): string?)? next_id
 ---@return string? problem why the file cannot be read, as `io.open` says it

@@ -1,5 +1,5 @@
 --- Finding out on which of a client's sites a record lives. Sites are no replicas: each is asked with its own key.
--- @module aitoearn.locate
+---@module "aitoearn.locate"
 
 local core = require "aitoearn.core"
 local fetch = require "aitoearn.fetch"
@@ -9,7 +9,7 @@ local M = {}
 -- How many ids to remember.
 local REMEMBERED_IDS = 10000
 
--- The last ids that were found, and where.
+--- The last ids that were found, and where.
 ---@class aitoearn.LocateMemory
 ---@field ring string[] ids, the oldest overwritten
 ---@field at integer the newest one's place

@@ -1,7 +1,7 @@
 --- The record type: a plain table with the API's field names, whose metatable brings the verdicts as methods.
--- Each verdict is a function of this module too; our own code calls the functions, since a server's field could hide a
--- method. The rules come from the platform's table of statuses.
--- @module aitoearn.record
+--- Each verdict is a function of this module too; our own code calls the functions, since a server's field could hide a
+--- method. The rules come from the platform's table of statuses.
+---@module "aitoearn.record"
 
 local core = require "aitoearn.core"
 local text = require "aitoearn.text"

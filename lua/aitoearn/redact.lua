@@ -1,5 +1,5 @@
 --- Takes secrets out of what a server sent back: as they were sent, and as JSON, HTML and URLs write them.
--- @module aitoearn.redact
+---@module "aitoearn.redact"
 
 local M = {}
 

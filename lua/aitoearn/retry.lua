@@ -1,6 +1,6 @@
 --- What a failed attempt means: whether to try again, when, how many tries the site can bear, and whether a wait goes on.
--- Pure: the random source and the time come in as arguments.
--- @module aitoearn.retry
+--- Pure: the random source and the time come in as arguments.
+---@module "aitoearn.retry"
 
 local core = require "aitoearn.core"
 
@@ -8,13 +8,13 @@ local code = core.code
 
 local M = {}
 
--- How often and how patiently.
+--- How often and how patiently.
 ---@class aitoearn.RetryPolicy
 ---@field max_attempts integer attempts in all, the first one included
 ---@field base number seconds: the longest first backoff
 ---@field max_delay number seconds: the longest backoff of all
 
--- How an attempt ended when it did not bring a record.
+--- How an attempt ended when it did not bring a record.
 ---@class aitoearn.Failure
 ---@field kind aitoearn.ErrorKind
 ---@field message string
@@ -160,7 +160,7 @@ function M.ends_wait(failure, seen_good, id, in_a_row)
 end
 
 --- Whether this end says something about the endpoint's health.
--- An envelope with code 500 under HTTP 200 does not: the endpoint is well and the platform behind it is not.
+--- An envelope with code 500 under HTTP 200 does not: the endpoint is well and the platform behind it is not.
 ---@param failure aitoearn.Failure
 ---@return boolean
 function M.counts_against_endpoint(failure)
@@ -179,8 +179,8 @@ local function ceiling(policy, attempt)
 end
 
 --- Full-jitter exponential backoff.
--- The rule is the one of "Exponential Backoff And Jitter" in the AWS architecture blog: anything from nothing to
--- the ceiling, which doubles. Of the jitters compared there it costs the servers least.
+--- The rule is the one of "Exponential Backoff And Jitter" in the AWS architecture blog: anything from nothing to
+--- the ceiling, which doubles. Of the jitters compared there it costs the servers least.
 ---@param policy aitoearn.RetryPolicy
 ---@param attempt integer attempts made so far, 1 or more
 ---@param random fun():number at least 0 and below 1
@@ -199,9 +199,9 @@ local function is_named(seconds)
 end
 
 --- When the server said to come back, in seconds from now.
--- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; where one names no time, or nonsense (more than a
--- week), the next one counts. The reset is a time by the server's clock, so it is read against the server's `Date`
--- where that is known.
+--- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; where one names no time, or nonsense (more than a
+--- week), the next one counts. The reset is a time by the server's clock, so it is read against the server's `Date`
+--- where that is known.
 ---@param failure aitoearn.Failure
 ---@param now number Unix seconds
 ---@return number? seconds nil where the server named no time
@@ -225,8 +225,8 @@ function M.is_rate_limited(failure)
 end
 
 --- How long to wait before the next attempt.
--- A time that the server names is never shorter than `base`: one of microseconds would be obeyed a thousand times a
--- second. After a 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
+--- A time that the server names is never shorter than `base`: one of microseconds would be obeyed a thousand times a
+--- second. After a 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
 ---@param policy aitoearn.RetryPolicy
 ---@param failure aitoearn.Failure
 ---@param attempt integer attempts made so far, 1 or more
@@ -249,7 +249,7 @@ end
 local BUDGET_CAP = 100
 local BUDGET_FLOOR = BUDGET_CAP / 2
 
--- A token bucket.
+--- A token bucket.
 ---@class aitoearn.RetryBudget
 ---@field tokens number retries are allowed above half of 100
 local Budget = {}

@@ -1,5 +1,5 @@
 --- Coroutines that wait for transfers of one engine: the one loop that polls it and wakes them.
--- @module aitoearn.scheduler
+---@module "aitoearn.scheduler"
 
 local core = require "aitoearn.core"
 
@@ -101,9 +101,9 @@ function Scheduler:remove(transfer)
 end
 
 --- Waits for a transfer in a coroutine that `spawn` made.
---
--- It looks whether the transfer is done after it was registered: a finalizer that runs meanwhile may close the client and
--- hand everything out. It looks again whenever it is resumed: others may do that too.
+---
+--- It looks whether the transfer is done after it was registered: a finalizer that runs meanwhile may close the client and
+--- hand everything out. It looks again whenever it is resumed: others may do that too.
 ---@param transfer aitoearn.Transfer
 ---@param co thread
 function Scheduler:yield_for(transfer, co)

@@ -1,5 +1,5 @@
 --- Methods that run by themselves: what `client:start` returns.
--- @module aitoearn.task
+---@module "aitoearn.task"
 
 local calls = require "aitoearn.call"
 local hooks = require "aitoearn.hooks"

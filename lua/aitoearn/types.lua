@@ -107,7 +107,7 @@
 ---@field incomplete boolean? it was published, and cannot be seen yet: `tasks` is empty
 
 ---Which records `client:list_records` asks for.
----@class aitoearn.RecordFilter
+---@class aitoearn.Filter
 ---@field list "history"|"queued"|"published"|nil default: "history"
 ---@field accountId string?
 ---@field accountType aitoearn.AccountType?

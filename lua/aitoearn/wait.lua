@@ -1,5 +1,5 @@
 --- Waiting for one record: the goal, when to look again, and what ends it.
--- @module aitoearn.wait
+---@module "aitoearn.wait"
 
 local errors = require "aitoearn.error"
 local hooks = require "aitoearn.hooks"
@@ -25,7 +25,7 @@ local function ended_as(record, more)
   return with_reason(record, ("it ended as %s%s"):format(verdicts.status_name(record), more or ""))
 end
 
--- What each goal says of a record: true, it is reached; a string, why it cannot be any more; nil, not yet.
+--- What each goal says of a record: true, it is reached; a string, why it cannot be any more; nil, not yet.
 ---@type table<string, fun(record: table): true|string|nil>
 M.goals = {
   settled = function(record)

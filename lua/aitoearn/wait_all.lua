@@ -13,7 +13,7 @@ local M = {}
 -- A list that takes longer, in seconds, would make what is due late: then each is looked at by its own id.
 local LIST_TIMEOUT = 5
 
--- The watches that were not looked at yet come from the input, the others from a heap by their time.
+--- The watches that were not looked at yet come from the input, the others from a heap by their time.
 ---@class aitoearn.WaitAll
 ---@field client aitoearn.Client
 ---@field site aitoearn.Site

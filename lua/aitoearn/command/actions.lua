@@ -1,4 +1,5 @@
 --- `now`, `reschedule`, `retry`, `cancel`, `delete`, `action`: what can be done with a record.
+---@module "aitoearn.command.actions"
 
 local core = require "aitoearn.core"
 local status = require "aitoearn.command.status"

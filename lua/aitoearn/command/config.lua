@@ -1,7 +1,8 @@
 --- Whom to ask, and with which key: options, then the environment, then the configuration file.
---
--- A key of the file goes to the file's own server or sites alone. Where an option or the environment names another
--- server, the key comes from there too.
+---
+--- A key of the file goes to the file's own server or sites alone. Where an option or the environment names another
+--- server, the key comes from there too.
+---@module "aitoearn.command.config"
 
 local base_url = require "aitoearn.base_url"
 local core = require "aitoearn.core"

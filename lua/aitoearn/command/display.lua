@@ -1,4 +1,5 @@
 --- What moves on a terminal while a command works: a bar for many ids, a line for each of few. Drawn on standard error.
+---@module "aitoearn.command.display"
 
 local core = require "aitoearn.core"
 local t = require "aitoearn.command.language"

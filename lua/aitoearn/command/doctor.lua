@@ -1,4 +1,5 @@
 --- `doctor`: what is wrong between here and the platform, step by step, and what to do about it.
+---@module "aitoearn.command.doctor"
 
 local base_url = require "aitoearn.base_url"
 local config = require "aitoearn.command.config"

@@ -1,7 +1,8 @@
 --- The command `aitoearn`: reads the command line, runs one command, and ends with the status of what went wrong.
---
--- A command is a function of its module, named after it: `command.get(app)`. It writes through `app.output`, counts
--- what failed with `app:fail(err)`, and may give up with `stop.now(status, message)`.
+---
+--- A command is a function of its module, named after it: `command.get(app)`. It writes through `app.output`, counts
+--- what failed with `app:fail(err)`, and may give up with `stop.now(status, message)`.
+---@module "aitoearn.command"
 
 local parser = require "aitoearn.command.parser"
 local stop = require "aitoearn.command.stop"

@@ -1,5 +1,6 @@
 --- Ids from the command line or standard input, one a line, in bounded memory. A slow writer holds up nothing that is in
--- flight: ids come in portions, each of what is there already.
+--- flight: ids come in portions, each of what is there already.
+---@module "aitoearn.command.input"
 
 local core = require "aitoearn.core"
 local status = require "aitoearn.command.status"

@@ -1,4 +1,5 @@
 --- Everything that a command writes: tables on a terminal, lines with tabs in a pipe, JSON; errors on standard error.
+---@module "aitoearn.command.output"
 
 local core = require "aitoearn.core"
 local json = require "aitoearn.command.json"

@@ -1,4 +1,5 @@
 --- An error of the library as one line for people, and as one of JSON.
+---@module "aitoearn.command.problems"
 
 local json = require "aitoearn.command.json"
 local t = require "aitoearn.command.language"

@@ -1,4 +1,5 @@
 --- Times as people write and read them: local ones on a terminal and on the command line, UTC everywhere else.
+---@module "aitoearn.command.times"
 
 local core = require "aitoearn.core"
 local t = require "aitoearn.command.language"

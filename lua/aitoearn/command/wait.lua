@@ -1,4 +1,5 @@
 --- `wait`, `watch`, and the waiting of `publish --wait`: until a goal is reached, with a display on a terminal.
+---@module "aitoearn.command.wait"
 
 local core = require "aitoearn.core"
 local goals = require("aitoearn.wait").goals

@@ -1,5 +1,5 @@
 --- The host of copas, version 4 and later: calls wait in copas threads, one more of which moves them on.
--- @module aitoearn.host.copas
+---@module "aitoearn.host.copas"
 
 local loop = require "aitoearn.host.loop"
 

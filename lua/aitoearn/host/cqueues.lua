@@ -1,5 +1,5 @@
 --- The host of cqueues: calls wait in the coroutines of a controller, which one coroutine of ours moves on.
--- @module aitoearn.host.cqueues
+---@module "aitoearn.host.cqueues"
 
 local loop = require "aitoearn.host.loop"
 

@@ -1,12 +1,12 @@
 --- Hosts: how a client waits. The only place that knows an event loop.
--- @module aitoearn.host
+---@module "aitoearn.host"
 
 local check = require "aitoearn.check"
 
 local M = {}
 
--- A host of one's own is such a table, or a function that makes one of an engine: `aitoearn.host.loop` does so for any
--- event loop that can watch a descriptor.
+--- A host of one's own is such a table, or a function that makes one of an engine: `aitoearn.host.loop` does so for any
+--- event loop that can watch a descriptor.
 ---@class aitoearn.Host
 ---@field await fun(transfer: aitoearn.Transfer, engine: aitoearn.Engine, call: aitoearn.Call?) returns when the transfer is
 --- done. Somebody has to let the engine work meanwhile: `engine:poll`, then `engine:next` until it has no more

@@ -1,14 +1,14 @@
 --- What the hosts with an event loop share, and all that a host of one's own needs: a driver that watches a descriptor.
---
---     aitoearn.new { host = function(engine)
---       return loop.new(engine, {
---         watch = function(fd, step) my_loop:on_readable(fd, step) end,
---         unwatch = function(fd) my_loop:forget(fd) end,
---       })
---     end }
---
--- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
--- @module aitoearn.host.loop
+---
+---     aitoearn.new { host = function(engine)
+---       return loop.new(engine, {
+---         watch = function(fd, step) my_loop:on_readable(fd, step) end,
+---         unwatch = function(fd) my_loop:forget(fd) end,
+---       })
+---     end }
+---
+--- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
+---@module "aitoearn.host.loop"
 
 local hooks = require "aitoearn.hooks"
 local schedulers = require "aitoearn.scheduler"

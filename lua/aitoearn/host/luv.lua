@@ -1,5 +1,5 @@
 --- The host of libuv's loop: luv, and Neovim, where results arrive in the main loop and may use its API.
--- @module aitoearn.host.luv
+---@module "aitoearn.host.luv"
 
 local loop = require "aitoearn.host.loop"
 

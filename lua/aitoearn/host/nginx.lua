@@ -1,5 +1,5 @@
 --- The host of nginx and OpenResty: calls yield to the worker's event loop. How they wait is in aitoearn.host.nginx_pump.
--- @module aitoearn.host.nginx
+---@module "aitoearn.host.nginx"
 
 local pumps = require "aitoearn.host.nginx_pump"
 

@@ -1,5 +1,5 @@
 --- A client's way to a store: a store that fails or is slow is left alone for a while, and never fails a call.
--- @module aitoearn.share.link
+---@module "aitoearn.share.link"
 
 local hooks = require "aitoearn.hooks"
 

@@ -1,16 +1,16 @@
 --- A store in Redis (6.2 or later), for processes on any number of hosts.
---
---     local redis = require "redis" -- lua-redis; in nginx lua-resty-redis
---     local function connect()
---       local connection = redis.connect("127.0.0.1", 6379)
---       connection.network.socket:settimeout(0.1)
---       return connection
---     end
---     local client = aitoearn.new { max_rate = 10, share = require("aitoearn.share.redis").new(connect) }
---
--- One script does everything, since Redis runs a script as a whole. Its times are whole microseconds of the Redis
--- server's clock, as strings: numbers would lose their fractions on the way out.
--- @module aitoearn.share.redis
+---
+---     local redis = require "redis" -- lua-redis; in nginx lua-resty-redis
+---     local function connect()
+---       local connection = redis.connect("127.0.0.1", 6379)
+---       connection.network.socket:settimeout(0.1)
+---       return connection
+---     end
+---     local client = aitoearn.new { max_rate = 10, share = require("aitoearn.share.redis").new(connect) }
+---
+--- One script does everything, since Redis runs a script as a whole. Its times are whole microseconds of the Redis
+--- server's clock, as strings: numbers would lose their fractions on the way out.
+---@module "aitoearn.share.redis"
 
 local core = require "aitoearn.core"
 

@@ -127,7 +127,7 @@ function Engine:timer(seconds)
   return add(self, {}, seconds)
 end
 
--- How a request is on its way: what the wire carries of it.
+--- How a request is on its way: what the wire carries of it.
 ---@class aitoearn.testing.Sent
 ---@field method string
 ---@field url string
