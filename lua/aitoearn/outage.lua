@@ -14,7 +14,7 @@ local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
 ---@field private client aitoearn.Client
 ---@field since number? when connections began to be refused
 ---@field private err aitoearn.Error the last refusal
----@field private prober aitoearn.Call? who is finding out whether the site is back
+---@field private prober aitoearn.Call? the one that finds out whether the site is back
 ---@field private probe_delay number seconds
 local Outage = {}
 Outage.__index = Outage

@@ -10,9 +10,9 @@ local M = {}
 
 ---@class aitoearn.Scheduler
 ---@field engine aitoearn.Engine
----@field report fun(message: string) gets what nobody can catch
+---@field report fun(message: string) gets errors that nobody can catch
 ---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes
----@field count integer how many do
+---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
 ---@field on_idle fun()|false called when nobody waits any more
@@ -87,7 +87,7 @@ function Scheduler:add(transfer, waiter)
   self.count = self.count + 1
 end
 
---- The wait is over. Harmless where it was before.
+--- Ends the wait. Harmless if it has ended before.
 ---@param transfer aitoearn.Transfer
 function Scheduler:remove(transfer)
   local waiting = self.waiting
