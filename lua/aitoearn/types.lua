@@ -305,7 +305,8 @@
 ---@class aitoearn.PollEvent
 ---@field type "poll"
 ---@field site string
----@field record_id string
+---@field record_id string?
+---@field flow_id string? of `wait_flow`, in the place of `record_id`
 ---@field look integer 1 for the first
 ---@field status aitoearn.Status?
 ---@field stalled boolean?
@@ -319,6 +320,7 @@
 ---@field type "done"
 ---@field method string
 ---@field record_id string?
+---@field flow_id string?
 ---@field elapsed number seconds
 ---@field status aitoearn.Status?
 ---@field kind aitoearn.ErrorKind?
