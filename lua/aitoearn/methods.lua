@@ -46,7 +46,7 @@ end
 -- The methods that take as long as their records do.
 local IS_WAIT = { wait = true, wait_all = true, wait_flow = true }
 
--- Counts a call that ended, and tells of it.
+-- Counts a call that ended, and reports it as an event.
 local function report_end(client, method, started, id, record, err, flow_id)
   local elapsed = client.now() - started
   client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
