@@ -1,5 +1,5 @@
 --- One record from one site: retries, endpoints, holds and deadlines as one straight line of code.
--- @module aitoearn.fetch
+---@module "aitoearn.fetch"
 
 local check = require "aitoearn.check"
 local errors = require "aitoearn.error"
@@ -16,7 +16,7 @@ local ENDINGS = {
   closed = "the client was closed",
 }
 
--- What a call sends that is not the GET of a record.
+--- What a call sends that is not the GET of a record.
 ---@class aitoearn.Request
 ---@field method "GET"|"POST"|"PATCH"|"DELETE"
 ---@field path string below `/api/v2/channels/publish`, percent-encoded
@@ -28,7 +28,7 @@ local ENDINGS = {
 ---@field id any? the record's
 ---@field flow_id any?
 
--- A fetch keeps its state in the call: a call runs one fetch at a time.
+--- A fetch keeps its state in the call: a call runs one fetch at a time.
 ---@class aitoearn.Call
 ---@field request aitoearn.Request? nil: the GET of a record
 ---@field site aitoearn.Site
@@ -45,10 +45,20 @@ local ENDINGS = {
 ---@field slot number? under `max_rate`, not used yet
 ---@field transfer aitoearn.Transfer? the last attempt's
 ---@field fresh boolean? whether to ask over a new connection
+---@field named_pause number? seconds that the server wanted after a write whose outcome is not known
 ---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
+
+-- Where a list is over a limit, the query can be narrowed.
+local function is_long_list(call, failure)
+  return call.request and call.request.kind == "records" and failure.kind == "protocol"
+    and (failure.message:find("longer than", 1, true) or failure.message:find("too many values", 1, true))
+end
 
 local function fail(call, failure, context)
   context = context or {}
+  if is_long_list(call, failure) then
+    failure.hint = "list_too_long"
+  end
   context.site = call.site.name
   context.language = call.client.language
   context.record_id = call.id
@@ -58,7 +68,11 @@ local function fail(call, failure, context)
   return errors.new(failure, context)
 end
 
-local function fail_ended(call, ending)
+--- The error of a call that was ended from outside.
+---@param call aitoearn.Call
+---@param ending "cancelled"|"closed"
+---@return aitoearn.Error
+function M.ended(call, ending)
   return fail(call, { kind = ending, message = ENDINGS[ending] })
 end
 
@@ -115,7 +129,7 @@ local function wait_for_hold(call)
     end
     local ending = M.sleep_held(call, site, math.min(left, site.nap))
     if ending then
-      return fail_ended(call, ending)
+      return M.ended(call, ending)
     end
     left, held = site:look(client.now())
   end
@@ -142,7 +156,7 @@ local function wait_for_slot(call)
     if ending then
       site:return_turn(call.slot) -- unless the cancel has given it back
       call.slot = nil
-      return fail_ended(call, ending)
+      return M.ended(call, ending)
     end
     call.slot, taken = nil, again and slot
   until not (again or site:held(client.now())) -- a hold that began before its slot came
@@ -208,7 +222,7 @@ local function note_attempt(call, transfer, failure)
   end
 end
 
--- What a call that is ended from outside has to undo here.
+--- What a call that is ended from outside has to undo here.
 ---@type aitoearn.CallStep
 local FETCH = {
   cancel = function(call)
@@ -238,7 +252,7 @@ local function give_methods(value, kind)
   end
 end
 
--- One attempt.
+--- One attempt.
 ---@return any value the record, or what the request's kind is
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
@@ -305,13 +319,14 @@ local function is_slipped(call, record, transfer)
   return site.ids_match and not call.fresh and transfer.is_reused and transfer:is_reused()
 end
 
--- Whether to try again, and when.
+--- Whether to try again, and when.
 ---@return number? seconds to wait; nil: it ends here
 ---@return table context the error's
 local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
   if call.request and call.request.is_write and retry.may_have_happened(failure) then
+    call.named_pause = retry.retry_after(failure, client.time())
     return nil, { may_have_happened = true }
   end
   local other = site:has_other(call.endpoint, now)
@@ -340,7 +355,11 @@ local function next_attempt(call, failure)
   return pause, context
 end
 
-local function note_retry(call, failure, delay)
+--- Counts and reports that a request is sent again.
+---@param call aitoearn.Call
+---@param failure table `kind`, `code`, `http_status` of how it ended before
+---@param delay number seconds
+function M.note_retry(call, failure, delay)
   local client = call.client
   client.retries = client.retries + 1
   if client.observed then
@@ -358,7 +377,7 @@ end
 -- Forgets the call's last fetch.
 local function reset(call)
   call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
-  call.transfer, call.fresh, call.request = nil, nil, nil
+  call.transfer, call.fresh, call.request, call.named_pause = nil, nil, nil, nil
 end
 
 -- Starts a fetch in a call.
@@ -382,7 +401,7 @@ local function run(call, problem)
   end
   while true do
     local ended = call:ended()
-    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
+    local err = ended and M.ended(call, ended) or not site:is_open() and wait_for_slot(call)
     if err then
       return nil, err
     end
@@ -392,18 +411,18 @@ local function run(call, problem)
       return value, nil, transfer
     elseif value then
       call.fresh = true
-      note_retry(call, {}, 0)
+      M.note_retry(call, {}, 0)
     else
       local pause, context = next_attempt(call, failure)
       if not pause then
         explain_deadline(call, failure)
         return nil, fail(call, failure, context)
       end
-      note_retry(call, failure, pause)
+      M.note_retry(call, failure, pause)
       call.avoid = call.endpoint
       local ending = call:sleep(pause)
       if ending then
-        return nil, fail_ended(call, ending)
+        return nil, M.ended(call, ending)
       end
     end
   end
@@ -429,13 +448,13 @@ end
 ---@param call aitoearn.Call
 ---@param site aitoearn.Site
 ---@param request aitoearn.Request
----@param opts table as for `record`; and `made`, the attempts that were made before
+---@param opts table as for `record`; and `made`, the attempts that were made before, and `avoid`, who failed in them
 ---@return any value as `transfer:result(request.kind)` returns it
 ---@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
 ---@return aitoearn.Transfer? transfer that brought the value
 function M.request(call, site, request, opts)
   begin(call, site, request.id, opts)
-  call.request = request
+  call.request, call.avoid = request, opts.avoid
   return run(call, request.problem)
 end
 

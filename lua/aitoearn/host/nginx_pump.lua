@@ -1,21 +1,21 @@
 --- What the calls of one client wait by in an nginx worker.
---
--- A worker has one pump for each client: a light thread in a timer of its own that lets the engine work whenever its
--- descriptor is readable, and wakes the waiters whose transfers are done. The first waiter starts it; it ends with the
--- last. It waits for the descriptor in nginx's thread pool; without one it looks every millisecond.
---
--- Nothing in Lua learns that a request was aborted or a light thread killed: it just never runs again. Its semaphore does:
--- nobody waits on it any more. The pump looks for those and cancels their transfers.
---
--- | state | how it is known | what ends it |
--- |---|---|---|
--- | none | no `generation` | a waiter starts a pump |
--- | running | `generation`, `last_seen` is recent | it waits |
--- | waiting in a thread | the same; `use_threads` | the descriptor, or WAIT_MS |
--- | waiting for a tick | the same; not `use_threads` | a millisecond |
--- | dozing | `is_dozing` | DOZE, or a waiter that posts `nudge` |
--- | given up | `thread_may_hang`, until the next pump starts without threads | a waiter that starts it |
--- @module aitoearn.host.nginx_pump
+---
+--- A worker has one pump for each client: a light thread in a timer of its own that lets the engine work whenever its
+--- descriptor is readable, and wakes the waiters whose transfers are done. The first waiter starts it; it ends with the
+--- last. It waits for the descriptor in nginx's thread pool; without one it looks every millisecond.
+---
+--- Nothing in Lua learns that a request was aborted or a light thread killed: it just never runs again. Its semaphore does:
+--- nobody waits on it any more. The pump looks for those and cancels their transfers.
+---
+--- | state | how it is known | what ends it |
+--- |---|---|---|
+--- | none | no `generation` | a waiter starts a pump |
+--- | running | `generation`, `last_seen` is recent | it waits |
+--- | waiting in a thread | the same; `use_threads` | the descriptor, or WAIT_MS |
+--- | waiting for a tick | the same; not `use_threads` | a millisecond |
+--- | dozing | `is_dozing` | DOZE, or a waiter that posts `nudge` |
+--- | given up | `thread_may_hang`, until the next pump starts without threads | a waiter that starts it |
+---@module "aitoearn.host.nginx_pump"
 
 local core = require "aitoearn.core"
 local hooks = require "aitoearn.hooks"
