@@ -94,7 +94,8 @@ transfer *engine_next(engine *e);
 int engine_descriptor(engine *e);
 
 /* From now on `engine_get` sends its request itself, so that the descriptor wakes the program
- * only for answers. Without this it is woken to poll, which sends it. */
+ * only for answers. Without this it is woken to poll, which sends it. What that work completes the
+ * program fetches with engine_next after each: the descriptor does not say so. */
 void engine_send_at_once(engine *e);
 
 /* How many transfers libcurl has. */

@@ -373,7 +373,7 @@
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done
 ---@field getfd fun(self: aitoearn.Engine): integer? readable whenever `poll` has work
----@field send_at_once fun(self: aitoearn.Engine) each get sends its request itself
+---@field send_at_once fun(self: aitoearn.Engine) each get sends its request itself; fetch with `next` what that completes
 ---@field random fun(self: aitoearn.Engine): number
 ---@field stats fun(self: aitoearn.Engine): table
 ---@field close fun(self: aitoearn.Engine)
