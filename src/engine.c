@@ -56,6 +56,7 @@ static handle *make_handle(engine *e, transfer *t, double left) {
                         .origin = &o->options,
                         .sockets = &o->sockets,
                         .share = e->share,
+                        .waiting = &o->waiting,
                         .timeout = t->timeout < left ? t->timeout : left,
                         .looks_up = o->unreachable};
   if (o->sockets.suspects >= e->max_connections)
@@ -93,8 +94,10 @@ static long limit_of(const engine *e, const origin *o) {
   return o->stream_limit > 0 ? o->stream_limit : e->max_connections * STREAMS_PER_CONNECTION;
 }
 
+/* Few at a time may wait in libcurl: it puts all that do on a new connection, before the server has
+ * said how many streams it serves, and there their time-outs run. */
 static bool has_room(engine *e, const origin *o) {
-  bool room = o->running < limit_of(e, o);
+  bool room = o->running < limit_of(e, o) && o->waiting < e->max_connections;
   if (room && e->starts_left <= 0)
     e->starts_due = true;
   return room && e->starts_left > 0;
@@ -107,6 +110,12 @@ static void start_queued(engine *e, origin *o) {
     transfer_unlink(t);
     start_transfer(e, t);
   }
+}
+
+/* After requests may have got their streams: others can wait for theirs. */
+static void start_all_queued(engine *e) {
+  for (size_t i = 0; i < e->origin_count; i++)
+    start_queued(e, &e->origins[i]);
 }
 
 /* Allows `count` starts until the next poll, and uses them for what waited for that. */
@@ -393,10 +402,12 @@ const char *engine_ensure_open(engine *e) {
 static void process(engine *e) {
   CURLMcode code = poller_run_due(&e->poller, e->multi);
   expire(e);
-  if (code != CURLM_OK)
+  if (code != CURLM_OK) {
     discard_multi(e, code);
-  else
-    reap(e);
+    return;
+  }
+  reap(e);
+  start_all_queued(e);
 }
 
 /* A wait longer than libcurl's next time-out ends at that time-out. */

@@ -1,11 +1,9 @@
 /* engine.h: one client's transfers, all of them advanced by `engine_poll`.
  *
- *
  * An engine owns a curl_multi, the poller behind its descriptor, a share (TLS sessions), and the
  * handles of running transfers. It opens lazily: one made before a fork (nginx's init_by_lua)
  * belongs to no process until it is used, and a process that finds it opened by its parent
  * starts afresh.
- *
  *
  * On HTTP/1.1 a transfer waits in its origin's list until a connection is free, so that its
  * time-out begins when it can be sent; in libcurl's own queue the clock would run. What is done
@@ -30,6 +28,7 @@ HIDDEN_BEGIN
 typedef struct {
   transfer_list queue;
   long running;
+  long waiting; /* of these, how many libcurl has no connection or stream for yet (https) */
   long stream_limit; /* requests that its server serves at once over HTTP/2; 0: unknown */
   long answers; /* since that limit changed */
   bool unreachable; /* the last connect failed: look its name up again */

@@ -78,6 +78,12 @@ static size_t on_header(char *bytes, size_t size, size_t count, void *userp) {
   return 0;
 }
 
+static void stop_waiting(handle *h) {
+  if (h->waiting != NULL)
+    --*h->waiting;
+  h->waiting = NULL;
+}
+
 /* libcurl has a connection, or a stream of one, for the request. */
 #if LIBCURL_VERSION_NUM >= 0x075000
 /* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's signature */
@@ -88,6 +94,7 @@ static int on_granted(void *userp, char *server, char *local, int server_port, i
   (void)server_port;
   (void)local_port;
   h->granted = poller_now();
+  stop_waiting(h);
   return CURL_PREREQFUNC_OK;
 }
 #endif
@@ -168,12 +175,15 @@ static bool set_engine_options(CURL *easy, const handle_setup *setup, bool is_ht
          curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK;
 }
 
-static bool set_granted_callback(handle *h) {
+static bool set_granted_callback(handle *h, long *waiting) {
 #if LIBCURL_VERSION_NUM >= 0x075000
+  h->waiting = waiting;
+  ++*waiting;
   return curl_easy_setopt(h->easy, CURLOPT_PREREQFUNCTION, on_granted) == CURLE_OK &&
          curl_easy_setopt(h->easy, CURLOPT_PREREQDATA, h) == CURLE_OK;
 #else
   (void)h;
+  (void)waiting;
   return true;
 #endif
 }
@@ -187,8 +197,7 @@ static bool set_callbacks(handle *h) {
          curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_HEADERDATA, h) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) == CURLE_OK &&
-         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h) == CURLE_OK &&
-         (!h->transfer->is_https || set_granted_callback(h));
+         curl_easy_setopt(easy, CURLOPT_XFERINFODATA, h) == CURLE_OK;
 }
 
 static long timeout_ms(double seconds) {
@@ -245,6 +254,7 @@ handle *handle_new(const handle_setup *setup, transfer *t) {
   h->easy = curl_easy_init();
   if (h->easy != NULL && set_constant_options(h->easy) &&
       set_engine_options(h->easy, setup, t->is_https) && set_callbacks(h) &&
+      (!t->is_https || set_granted_callback(h, setup->waiting)) &&
       set_request(h->easy, t, setup->timeout) && poller_attach_easy(setup->sockets, h->easy))
     return h;
   handle_free(h);
@@ -297,6 +307,13 @@ static CURLcode check_answer(handle *h) {
   return CURLE_OK;
 }
 
+/* libcurl's word for a first header line that begins with a blank, and so continues nothing. */
+static CURLcode name_failure(handle *h, CURLcode result) {
+  if (result == CURLE_BAD_FUNCTION_ARGUMENT && h->transfer->http_status > 0)
+    return note(h, CURLE_WEIRD_SERVER_REPLY, "the answer's headers are malformed");
+  return result;
+}
+
 void handle_finish(handle *h, CURLcode result, bool http2) {
   transfer *t = h->transfer;
   long connects = 0;
@@ -305,7 +322,7 @@ void handle_finish(handle *h, CURLcode result, bool http2) {
   curl_easy_getinfo(h->easy, CURLINFO_HTTP_VERSION, &t->http_version);
   curl_easy_getinfo(h->easy, CURLINFO_NUM_CONNECTS, &connects);
   t->is_reused = connects == 0 && t->is_sent;
-  t->result = result == CURLE_OK ? check_answer(h) : result;
+  t->result = result == CURLE_OK ? check_answer(h) : name_failure(h, result);
   if (has_long_headers(h, result, http2))
     h->broken_limit = long_headers;
 }
@@ -317,6 +334,7 @@ bool handle_has_died(const handle *h) {
 }
 
 void handle_detach(handle *h) {
+  stop_waiting(h);
   curl_easy_cleanup(h->easy); /* takes NULL */
   h->easy = NULL;
 }

@@ -47,6 +47,7 @@ typedef struct {
 struct handle {
   CURL *easy; /* NULL once it has finished */
   transfer *transfer;
+  long *waiting; /* counts it until it is granted; NULL: not counted */
   double granted; /* when it got a connection or stream, on poller_now's clock; NaN: not yet */
   const char *broken_limit; /* the message, if the answer broke one */
   char *body;
@@ -61,6 +62,7 @@ typedef struct {
   const origin_options *origin;
   socket_group *sockets;
   CURLSH *share;
+  long *waiting; /* how many of the origin's wait in libcurl for a connection or stream */
   double timeout; /* seconds */
   bool looks_up; /* the name is looked up again */
 } handle_setup;

@@ -179,8 +179,10 @@ static void end_connection(const poller *p, socket_entry *entry, curl_socket_t s
   shutdown(s, SHUT_RDWR);
   while (recv(s, unasked, sizeof unasked, MSG_DONTWAIT) > 0)
     ;
-  if ((entry->flags & SOCKET_IDLE) != 0)
-    deregister(p, entry, s);
+  if ((entry->flags & SOCKET_IDLE) == 0)
+    return;
+  deregister(p, entry, s);
+  set_suspect(entry, false); /* the next request finds it dead */
 }
 
 /* -- libcurl's callbacks ----------------------------------------------------------------------- */

@@ -52,6 +52,9 @@ local function named(name)
   return function(run) return "http://" .. name .. ".test:" .. run.p.ports.cn_http end
 end
 
+-- A name with two addresses of which the first one does not serve; the second does nothing else.
+local function first(run) return "http://first.test:" .. run.peers.record end
+
 local LOSS = { connect_timeout = 8, timeout = 8, deadline = 30 }
 
 return {
@@ -63,6 +66,14 @@ return {
   { "resolve", "the answer takes 0.5 s", "record", attempts = ONE, within = 3, net = true, server = named "slow" },
   { "resolve", "the first of two addresses is dead", "record", attempts = ONE, within = 3, net = true,
     options = { connect_timeout = 2 }, server = named "two", call = filtered "ip daddr 127.0.0.9" },
+  { "resolve", "the first of two addresses is silent, and sorted first", "record", attempts = ONE, within = 1.5, net = true,
+    options = { connect_timeout = 2, timeout = 5 }, server = first, call = filtered "ip daddr 10.1.1.1" },
+  { "resolve", "the first of two addresses refuses, and is sorted first", "record", attempts = ONE, within = 0.3, net = true,
+    server = first },
+  { "resolve", "the name moved from an address that refuses", "record", attempts = TWO, within = 2, net = true,
+    server = named "moved1" },
+  { "resolve", "the name moved from a dead address", "record", attempts = TWO, within = 4, net = true,
+    server = named "moved2", call = filtered "ip daddr 127.0.0.9" },
 
   { "connect", "refused", "connect", attempts = THREE, retryable = true, within = 2,
     server = function(run) return run.p.closed end },

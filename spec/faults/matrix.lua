@@ -18,11 +18,12 @@ local function fresh(id)
 end
 
 local function start_peers(lua, is_inside)
-  local ports = shell.free_ports { "dns", "cut", "mute", "half" }
+  local ports = shell.free_ports { "dns", "cut", "mute", "half", "record" }
   ports.dns = is_inside and 53 or ports.dns
   local log = os.tmpname()
-  local pid = assert(shell.run(("%s spec/faults/peers.lua %d %d %d %d </dev/null >%s 2>&1 & echo $!"):format(
-    shell.quote(lua), ports.dns, ports.cut, ports.mute, ports.half, log)))
+  local pid = assert(shell.run(("%s spec/faults/peers.lua %d %d %d %d %d %s </dev/null >%s 2>&1 & echo $!"):format(
+    shell.quote(lua), ports.dns, ports.cut, ports.mute, ports.half, ports.record,
+    is_inside and "10.1.1.2" or "127.0.0.1", log)))
   local ready = shell.wait_until(5, function() return (shell.read(log) or ""):find "ready" end)
   assert(ready, shell.read(log))
   return ports, function()
@@ -128,6 +129,9 @@ return function(lua, is_inside, readme)
   local p = assert(platform.start())
   local run = { p = p, is_inside = is_inside, servers = { http = p.cn.http, tls = p.https1, h2 = p.cn.https } }
   local stop_peers
+  if is_inside then
+    net.addresses()
+  end
   run.peers, stop_peers = start_peers(lua, is_inside)
   if is_inside then
     net.name_server()

@@ -51,6 +51,12 @@ function M.name_server()
   shell.write("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:2\n")
 end
 
+--- Two more addresses of this machine. getaddrinfo puts 127.0.0.1 before any other loopback address, so with that one
+-- a dead address never comes first.
+function M.addresses()
+  run "ip addr add 10.1.1.1/32 dev lo; ip addr add 10.1.1.2/32 dev lo"
+end
+
 --- The local ports of the connections to a port.
 ---@param port integer
 ---@return integer[]

@@ -2,6 +2,7 @@
 local outside = require "spec.host.outside"
 local platform = require "spec.platform"
 local shell = require "spec.platform.shell"
+local socket = require "socket"
 
 describe("after a fork", function()
   local p, said
@@ -55,5 +56,45 @@ describe("after a fork", function()
       end
     end
     assert.equal("2", said.connections) -- no more were needed
+  end)
+end)
+
+describe("a descriptor that is no longer the client's", function()
+  local p, silent, said
+  setup(function()
+    p = assert(platform.start())
+    silent = socket.tcp4() -- with a full backlog: what asks to connect gets no answer
+    silent:bind("127.0.0.1", 0)
+    silent:listen(0)
+    local _, port = silent:getsockname()
+    local held = {}
+    for i = 1, 4 do
+      held[i] = socket.tcp4()
+      held[i]:settimeout(0)
+      held[i]:connect("127.0.0.1", port)
+    end
+    said = outside.run { command = "luajit spec/host/fork/descriptors.lua", abi = "5.1", platform = p,
+      env = { SILENT = "http://127.0.0.1:" .. port } }
+    for _, one in ipairs(held) do one:close() end
+  end)
+  teardown(function()
+    silent:close()
+    p:stop()
+  end)
+
+  it("is left alone after a fork, though libcurl closed its socket without a word", function()
+    assert.equal("ok", said.status, said.output)
+    assert.same({ "0", "record", "true", "record" },
+      { said["stale.exit"], said["stale.call"], said["stale.files"], said["stale.parent"] })
+  end)
+
+  it("is left alone when a daemon has closed all and opened its logs", function()
+    assert.same({ "0", "record", "record", "record", "true" }, { said["daemon.exit"], said["daemon.before"],
+      said["daemon.after"], said["daemon.again"], said["daemon.logs"] })
+  end)
+
+  it("does not wake the parent of a child that never touched the client", function()
+    assert.same({ "record", "record", "record" }, { said["spin.first"], said["spin.closing"], said["spin.call"] })
+    assert.is_true(tonumber(said["spin.share"]) < 0.05, said["spin.share"])
   end)
 end)

@@ -45,7 +45,7 @@ local function settle(client)
   local limit = core.monotonic() + PATIENCE
   while client:poll(0.02) > 0 do
     if _G.in_burst and core.monotonic() > limit - PATIENCE + 1 then return end
-    if core.monotonic() > limit then error(client.running .. " tasks never end", 0) end
+    if core.monotonic() > limit then error(client.tasks_running .. " tasks never end", 0) end
   end
 end
 
