@@ -338,9 +338,9 @@ describe("planning", function()
       watches[i] = watch(0, 10)
       plan:place(watches[i], 1000)
     end
-    local function free_at(now)
+    local function free_at(at)
       for _, each in ipairs(watches) do each.survey = nil end
-      return plan:plan(watches[1], now) ~= nil
+      return plan:plan(watches[1], at) ~= nil
     end
     plan:fail(false, 10)
     assert.same({ false, true }, { free_at(39), free_at(40) })
