@@ -16,3 +16,4 @@ files["spec/host"] = { std = "+ngx_lua", read_globals = { "vim" } }
 files["spec/platform/server"] = { std = "+ngx_lua" }
 
 files["examples"] = { std = "+ngx_lua", read_globals = { "vim" }, globals = { "love" } }
+files["examples/testing/*_spec.lua"] = { std = "+busted" }

@@ -86,10 +86,10 @@ NEED = $(RUN_ENV) CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' LUA='$(LUA)' LUA_VERSION=$(L
   $(GIVEN) .ci/need
 
 deps: ## install what building and using it needs (Debian, Ubuntu; elsewhere: say what is missing)
-	@$(NEED) build run
+	@$(NEED) build run command
 
 test-deps: # what the specs, the local platform and the examples need besides
-	@$(NEED) build run test
+	@$(NEED) build run command test
 
 # ---- Running ----------------------------------------------------------------------------------
 # $(call busted,SPECS[,COMMAND]): runs them, under a command such as valgrind.
@@ -135,9 +135,10 @@ example-%: test-deps ## a host's example program: nginx, neovim, love; they load
 	$(BOTH)
 	@$(RUN) examples/$*/run.lua
 
-screenshots: test-deps ## take the examples' pictures again
+screenshots: test-deps ## take the pictures of the examples and the command again
 	@$(NEED) screenshots
 	$(BOTH)
+	@for picture in get watch; do $(RUN) spec/command/screenshot.lua $$picture lua/aitoearn/command/$$picture.png || exit 1; done
 	@for host in neovim love; do $(RUN) examples/$$host/run.lua examples/$$host/screenshot.png || exit 1; done
 
 # ---- Checking ---------------------------------------------------------------------------------

@@ -248,10 +248,9 @@ support.run(function()
   show_wait()
   show_post()
   say ""
-  say(("Follow three records to their ends with %s,"):format(
-    paint.bold "lua5.4 examples/wait.lua --local life:4:8 life:2:5:-1 status:8"))
-  say "and then, without --local and with AITOEARN_API_KEY set, one of your own."
-  say(("Publish a post with %s."):format(paint.bold "lua5.4 examples/publish.lua --local"))
+  say(("Publish a post here with %s; or, after %s"):format(paint.bold "lua5.4 examples/publish.lua --local",
+    paint.bold "sudo make install"))
+  say(("and with AITOEARN_API_KEY set, follow a record of your own with %s."):format(paint.bold "aitoearn watch ID"))
   say(("Or watch %s, an animation at 60 frames a second"):format(paint.bold "lua5.4 examples/frame_loop.lua --local"))
   say "that does not stutter while a hundred records are in flight."
   return 0

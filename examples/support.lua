@@ -69,7 +69,7 @@ function support.parser(description, epilog)
   parser:flag("--local", "ask the local platform, which this starts and stops: no key needed")
   parser.error = function(self, message)
     io.stderr:write(self:get_usage(), "\n")
-    support.die(2, message .. "; --help tells more")
+    support.die(2, message .. "; see --help")
   end
   return parser
 end
@@ -118,14 +118,14 @@ function support.client(args, options)
 end
 
 --- Whether a stream is a terminal: 1 standard output, 2 standard error.
-function support.is_terminal(fd)
+local function is_terminal(fd)
   local status = os.execute("test -t " .. fd)
   return status == true or status == 0
 end
 
 --- Functions that colour a text on a terminal, and leave it alone in a pipe or where NO_COLOR is set.
 function support.colours(fd)
-  local off = (os.getenv "NO_COLOR" or "") ~= "" or os.getenv "TERM" == "dumb" or not support.is_terminal(fd)
+  local off = (os.getenv "NO_COLOR" or "") ~= "" or os.getenv "TERM" == "dumb" or not is_terminal(fd)
   local paint = {}
   for name, code in pairs(COLOURS) do
     paint[name] = function(text)
@@ -145,7 +145,7 @@ end
 --- A line at the bottom of a terminal that is drawn again and again; nothing in a pipe.
 function support.status_line(fd)
   local stream = fd == 1 and io.stdout or io.stderr
-  local is_shown, ticks, line = support.is_terminal(fd) and os.getenv "TERM" ~= "dumb", 0, {}
+  local is_shown, ticks, line = is_terminal(fd) and os.getenv "TERM" ~= "dumb", 0, {}
   function line.show(text)
     if is_shown then
       stream:write("\r\27[?7l", text, "\27[K\27[?7h") -- cut at the edge rather than wrapped

@@ -123,6 +123,8 @@ static int l_ending(lua_State *L) {
 static void push_number_or_nil(lua_State *L, double value) {
   if (isnan(value))
     lua_pushnil(L);
+  else if (value == floor(value) && fabs(value) < 9007199254740992.0) /* 2^53 */
+    lua_pushinteger(L, (lua_Integer)value);
   else
     lua_pushnumber(L, value);
 }

@@ -1,5 +1,5 @@
 --- Base URLs: which are accepted, in which form they are kept, and that a list of them names one site.
--- @module aitoearn.base_url
+---@module "aitoearn.base_url"
 
 local core = require "aitoearn.core"
 local text = require "aitoearn.text"

@@ -1,8 +1,8 @@
 --- Many ids at once: a bounded number of workers, results as they come, bounded memory.
---
--- The consumer takes items from the source and starts workers; a worker takes the next pending item by itself and stops
--- where too many results wait to be taken. So neither a long input nor a slow consumer makes anything grow.
--- @module aitoearn.batch
+---
+--- The consumer takes items from the source and starts workers; a worker takes the next pending item by itself and stops
+--- where too many results wait to be taken. So neither a long input nor a slow consumer makes anything grow.
+---@module "aitoearn.batch"
 
 local calls = require "aitoearn.call"
 local check = require "aitoearn.check"
@@ -175,7 +175,7 @@ local function step_host(client)
   end
 end
 
--- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
+--- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
 ---@return number? seconds until the source may have more
 local function fill(self)
   local client, pending, limit, seconds = self.client, self.pending, self.limit, nil

@@ -1,5 +1,5 @@
 --- One call of the client's, from its start to its end: what it waits for, so that it can be cancelled there.
--- @module aitoearn.call
+---@module "aitoearn.call"
 
 local protected = require "aitoearn.protected"
 
@@ -7,7 +7,7 @@ local M = {}
 
 local pcall_yields, is_protected = protected.pcall_yields, protected.is_running
 
--- What a fetch keeps in its call is documented in aitoearn.fetch.
+--- What a fetch keeps in its call is documented in aitoearn.fetch.
 ---@class aitoearn.Call
 ---@field client aitoearn.Client
 ---@field waiting aitoearn.Transfer? the transfer or timer that it waits for
@@ -18,7 +18,7 @@ local pcall_yields, is_protected = protected.pcall_yields, protected.is_running
 local Call = {}
 Call.__index = Call
 
--- What a call has to undo where it is ended from outside, by those who run in it.
+--- What a call has to undo where it is ended from outside, by those who run in it.
 ---@class aitoearn.CallStep
 ---@field cancel fun(call: aitoearn.Call) gives back what it took and will not use
 ---@field abandon fun(call: aitoearn.Call) gives back what its coroutine would, had it not died

@@ -1,5 +1,5 @@
 --- The client as a user sees it.
--- @module aitoearn.client
+---@module "aitoearn.client"
 
 local calls = require "aitoearn.call"
 local check = require "aitoearn.check"
@@ -50,7 +50,7 @@ local function guard_keys(client, config)
   end
 end
 
--- What a client sends with, and its clocks: the C part, or the testing kit's.
+--- What a client sends with, and its clocks: the C part, or the testing kit's.
 ---@class aitoearn.System
 ---@field engine fun(options: table): aitoearn.Engine
 ---@field monotonic fun(): number seconds on a clock that nobody sets

@@ -1,5 +1,5 @@
 --- One record from one site: retries, endpoints, holds and deadlines as one straight line of code.
--- @module aitoearn.fetch
+---@module "aitoearn.fetch"
 
 local check = require "aitoearn.check"
 local errors = require "aitoearn.error"
@@ -16,7 +16,7 @@ local ENDINGS = {
   closed = "the client was closed",
 }
 
--- What a call sends that is not the GET of a record.
+--- What a call sends that is not the GET of a record.
 ---@class aitoearn.Request
 ---@field method "GET"|"POST"|"PATCH"|"DELETE"
 ---@field path string below `/api/v2/channels/publish`, percent-encoded
@@ -28,7 +28,7 @@ local ENDINGS = {
 ---@field id any? the record's
 ---@field flow_id any?
 
--- A fetch keeps its state in the call: a call runs one fetch at a time.
+--- A fetch keeps its state in the call: a call runs one fetch at a time.
 ---@class aitoearn.Call
 ---@field request aitoearn.Request? nil: the GET of a record
 ---@field site aitoearn.Site
@@ -222,7 +222,7 @@ local function note_attempt(call, transfer, failure)
   end
 end
 
--- What a call that is ended from outside has to undo here.
+--- What a call that is ended from outside has to undo here.
 ---@type aitoearn.CallStep
 local FETCH = {
   cancel = function(call)
@@ -252,7 +252,7 @@ local function give_methods(value, kind)
   end
 end
 
--- One attempt.
+--- One attempt.
 ---@return any value the record, or what the request's kind is
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
@@ -319,7 +319,7 @@ local function is_slipped(call, record, transfer)
   return site.ids_match and not call.fresh and transfer.is_reused and transfer:is_reused()
 end
 
--- Whether to try again, and when.
+--- Whether to try again, and when.
 ---@return number? seconds to wait; nil: it ends here
 ---@return table context the error's
 local function next_attempt(call, failure)

@@ -1,20 +1,22 @@
 --- A binary heap: what is due first comes out first.
--- @module aitoearn.heap
+---@module "aitoearn.heap"
 
-local heap = {}
+local M = {}
 
 ---@class aitoearn.Heap
 ---@field count integer
 local Heap = {}
 Heap.__index = Heap
 
---- @treturn aitoearn.Heap
-function heap.new()
+--- Makes an empty one.
+---@return aitoearn.Heap
+function M.new()
   return setmetatable({ count = 0, due = {}, items = {} }, Heap)
 end
 
---- @tparam number due
--- @tparam any item
+--- Puts an item in.
+---@param due number
+---@param item any
 function Heap:push(due, item)
   local dues, items, at = self.due, self.items, self.count + 1
   self.count = at
@@ -29,13 +31,14 @@ function Heap:push(due, item)
   dues[at], items[at] = due, item
 end
 
---- @treturn number|nil when the first item is due; nil: it is empty
+--- When the first item is due.
+---@return number? due nil: the heap is empty
 function Heap:first_due()
   return self.due[1]
 end
 
 --- Takes the first item out.
--- @treturn any nil where it is empty
+---@return any item nil: the heap is empty
 function Heap:pop()
   local dues, items, count = self.due, self.items, self.count
   if count == 0 then
@@ -63,4 +66,4 @@ function Heap:pop()
   return first
 end
 
-return heap
+return M

@@ -1,10 +1,10 @@
 --- The Lua client for the AiToEarn publishing platform: publish records as Lua tables.
---
---     local aitoearn = require "aitoearn"
---     local client = aitoearn.new { server = "cn", api_key = os.getenv "AITOEARN_API_KEY" }
---     local record, err = client:get_record "6877a1b2c3d4e5f601234567"
---
--- @module aitoearn
+---
+---     local aitoearn = require "aitoearn"
+---     local client = aitoearn.new { server = "cn", api_key = os.getenv "AITOEARN_API_KEY" }
+---     local record, err = client:get_record "6877a1b2c3d4e5f601234567"
+---
+---@module "aitoearn"
 
 local VERSION = "0.1.0"
 
@@ -19,7 +19,7 @@ local text = require "aitoearn.text"
 local M = { version = VERSION }
 
 --- A view of a table of constants that cannot be changed. A key in capitals that is nearly one of them raises: a
--- misspelt constant would be nil, which equals any other missing value. Other keys are nil.
+--- misspelt constant would be nil, which equals any other missing value. Other keys are nil.
 local function read_only(name, values)
   local copy = {}
   for key, value in pairs(values) do

@@ -1,5 +1,5 @@
 --- What a batch looks like from outside: an iterator that can be closed.
--- @module aitoearn.iterator
+---@module "aitoearn.iterator"
 
 local hooks = require "aitoearn.hooks"
 
@@ -7,7 +7,7 @@ local M = {}
 
 local new_userdata = rawget(_G, "newproxy")
 
--- Stands in a generic `for`, or is called directly: `id, record, err`, and nil at the end.
+--- Stands in a generic `for`, or is called directly: `id, record, err`, and nil at the end.
 ---@class aitoearn.Iterator
 ---@field private batch aitoearn.Batch
 ---@field private method string

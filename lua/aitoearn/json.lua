@@ -1,8 +1,8 @@
 --- Writes JSON for the API: bodies of requests, and records as text.
---
--- lua-cjson decodes; it does not write what the API reads back unchanged: it makes `{}` of an empty array, `\/` of a
--- slash, keeps 14 digits of a number, and orders keys by chance.
--- @module aitoearn.json
+---
+--- lua-cjson decodes; it does not write what the API reads back unchanged: it makes `{}` of an empty array, `\/` of a
+--- slash, keeps 14 digits of a number, and orders keys by chance.
+---@module "aitoearn.json"
 
 local M = {}
 

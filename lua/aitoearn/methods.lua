@@ -1,9 +1,9 @@
 --- What each method of a client checks and runs.
---
--- `prepare.NAME(client, ...)` checks the arguments: a mistake in the program raises plain text, to which the public method
--- adds the caller's position. It returns `run(call)`, which makes the call, in the caller's coroutine or in a task's, and
--- `cancelled(call)`: what a task that is cancelled has for its result.
--- @module aitoearn.methods
+---
+--- `prepare.NAME(client, ...)` checks the arguments: a mistake in the program raises plain text, to which the public method
+--- adds the caller's position. It returns `run(call)`, which makes the call, in the caller's coroutine or in a task's, and
+--- `cancelled(call)`: what a task that is cancelled has for its result.
+---@module "aitoearn.methods"
 
 local batches = require "aitoearn.batch"
 local check = require "aitoearn.check"

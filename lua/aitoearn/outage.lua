@@ -1,5 +1,5 @@
 --- What a batch does while its site is held or refuses connections: new ids wait, one of them probes the site.
--- @module aitoearn.outage
+---@module "aitoearn.outage"
 
 local errors = require "aitoearn.error"
 local fetch = require "aitoearn.fetch"
@@ -9,12 +9,12 @@ local M = {}
 -- Between two probes of a site that refuses connections, in seconds: from the first, doubled, to the longest.
 local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
 
--- One batch has one. It is under way while `since` is set.
+--- One batch has one. It is under way while `since` is set.
 ---@class aitoearn.Outage
 ---@field private client aitoearn.Client
 ---@field since number? when connections began to be refused
 ---@field private err aitoearn.Error the last refusal
----@field private prober aitoearn.Call? who is finding out whether the site is back
+---@field private prober aitoearn.Call? the one that finds out whether the site is back
 ---@field private probe_delay number seconds
 local Outage = {}
 Outage.__index = Outage

@@ -1,5 +1,5 @@
 --- Coroutines that wait for transfers of one engine: the one loop that polls it and wakes them.
--- @module aitoearn.scheduler
+---@module "aitoearn.scheduler"
 
 local core = require "aitoearn.core"
 
@@ -10,9 +10,9 @@ local M = {}
 
 ---@class aitoearn.Scheduler
 ---@field engine aitoearn.Engine
----@field report fun(message: string) gets what nobody can catch
+---@field report fun(message: string) gets errors that nobody can catch
 ---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes
----@field count integer how many do
+---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
 ---@field on_idle fun()|false called when nobody waits any more
@@ -87,7 +87,7 @@ function Scheduler:add(transfer, waiter)
   self.count = self.count + 1
 end
 
---- The wait is over. Harmless where it was before.
+--- Ends the wait. Harmless if it has ended before.
 ---@param transfer aitoearn.Transfer
 function Scheduler:remove(transfer)
   local waiting = self.waiting
@@ -101,9 +101,9 @@ function Scheduler:remove(transfer)
 end
 
 --- Waits for a transfer in a coroutine that `spawn` made.
---
--- It looks whether the transfer is done after it was registered: a finalizer that runs meanwhile may close the client and
--- hand everything out. It looks again whenever it is resumed: others may do that too.
+---
+--- It looks whether the transfer is done after it was registered: a finalizer that runs meanwhile may close the client and
+--- hand everything out. It looks again whenever it is resumed: others may do that too.
 ---@param transfer aitoearn.Transfer
 ---@param co thread
 function Scheduler:yield_for(transfer, co)

@@ -1,10 +1,10 @@
 --- A site: one key, one or more endpoints that serve the same records, their health, and the site's hold.
--- Pure: the time comes in as an argument, in seconds on one monotonic clock.
---
--- An endpoint is in service until it is ejected, and again once a request to it has succeeded. That its ejection has
--- run out only means that it may be probed. At least one endpoint is in service at any time: the last one in service
--- is never ejected, even where the ejections of all others have run out, since nobody knows whether those work.
--- @module aitoearn.site
+--- Pure: the time comes in as an argument, in seconds on one monotonic clock.
+---
+--- An endpoint is in service until it is ejected, and again once a request to it has succeeded. That its ejection has
+--- run out only means that it may be probed. At least one endpoint is in service at any time: the last one in service
+--- is never ejected, even where the ejections of all others have run out, since nobody knows whether those work.
+---@module "aitoearn.site"
 
 local retry = require "aitoearn.retry"
 
@@ -22,7 +22,7 @@ local LONGEST_EJECTION = 60
 -- A probe without an outcome for this long, in seconds, is lost: an error may have ended its caller.
 local LOST_PROBE = 60
 
--- One base URL and what is known of its health.
+--- One base URL and what is known of its health.
 ---@class aitoearn.Endpoint
 ---@field url string base URL
 ---@field origin integer its place in the engine's list of origins
@@ -35,14 +35,14 @@ local LOST_PROBE = 60
 ---@field ejected_until number? the end of the ejection; nil while the endpoint is in service
 ---@field probing number|false when somebody began to find out if it is back
 
--- One endpoint's row in the statistics.
+--- One endpoint's row in the statistics.
 ---@class aitoearn.EndpointHealth
 ---@field server string base URL
 ---@field state "ok"|"ejected"|"probing"
 ---@field failures integer in a row
 ---@field retry_in number? seconds until it may be probed, while it is ejected
 
--- What a site is made of (`options.read` returns a list of these).
+--- What a site is made of (`options.read` returns a list of these).
 ---@class aitoearn.SiteSpec
 ---@field name string
 ---@field urls string[] base URLs that serve the same site, the preferred one first
@@ -57,7 +57,7 @@ local LOST_PROBE = 60
 ---@field http_problem aitoearn.Failure? of those over http
 ---@field https_problem aitoearn.Failure? of those over https
 
--- The site itself.
+--- The site itself.
 ---@class aitoearn.Site
 ---@field name string
 ---@field api_key string|fun():string
@@ -147,8 +147,8 @@ local function hand_out(endpoint, now)
 end
 
 --- The endpoint to ask: the first usable one in the listed order.
--- One whose ejection has run out is offered to one caller, who must let it `succeed` or `fail`, or `release` it, within a
--- minute; after that it is offered to another.
+--- One whose ejection has run out is offered to one caller, who must let it `succeed` or `fail`, or `release` it, within a
+--- minute; after that it is offered to another.
 ---@param now number seconds
 ---@param avoid aitoearn.Endpoint? the one that just failed: taken only where nothing else is usable
 ---@return aitoearn.Endpoint
@@ -203,8 +203,8 @@ function Site:succeed(endpoint) -- luacheck: ignore 212/self
 end
 
 --- Records an attempt that counts against its endpoint.
--- Three in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe ejects it
--- again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
+--- Three in a row eject it for 5 s, twice as long each time until a success, 60 s at most; a failed probe ejects it
+--- again at once. Attempts that were under way when it was ejected fail later: they do not prolong it.
 ---@param endpoint aitoearn.Endpoint
 ---@param now number seconds
 ---@return "eject"|nil event
@@ -226,7 +226,7 @@ function Site:fail(endpoint, now)
 end
 
 --- Gives a probe back: the attempt ended without an outcome, because it was cancelled.
--- For an endpoint that is not being probed this does nothing.
+--- For an endpoint that is not being probed this does nothing.
 ---@param endpoint aitoearn.Endpoint
 function Site:release(endpoint) -- luacheck: ignore 212/self
   endpoint.probing = false
@@ -261,7 +261,7 @@ local function earliest(returned, now)
 end
 
 --- Takes the next turn under `interval`, the seconds between two requests that the option `max_rate` leaves.
--- Turns are given out in the order in which they are asked for.
+--- Turns are given out in the order in which they are asked for.
 ---@param now number seconds
 ---@param latest number? a turn after that time is of no use, and is not taken
 ---@return number? seconds until the turn; nil where it would come after `latest`

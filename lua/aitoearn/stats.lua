@@ -1,5 +1,5 @@
 --- What a client counts of the calls that ended.
--- @module aitoearn.stats
+---@module "aitoearn.stats"
 
 local M = {}
 

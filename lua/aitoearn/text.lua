@@ -1,6 +1,6 @@
 --- Texts for people: one line, not too long, and what a misspelt name was meant to be.
--- Patterns name their bytes (`[A-Z]`, not `%u`): what `%u` and `string.lower` do depends on the program's locale.
--- @module aitoearn.text
+--- Patterns name their bytes (`[A-Z]`, not `%u`): what `%u` and `string.lower` do depends on the program's locale.
+---@module "aitoearn.text"
 
 local M = {}
 
@@ -63,7 +63,7 @@ local function distance(a, b)
 end
 
 --- The name that a misspelt one was meant to be: the nearest within two letters, of equally near ones the first in
--- the alphabet.
+--- the alphabet.
 ---@param misspelt string
 ---@param names table<string, any> the names as keys
 ---@return string?

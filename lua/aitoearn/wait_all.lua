@@ -14,7 +14,7 @@ local M = {}
 -- it may wait for its turn for longer, as each look would.
 local LIST_TIMEOUT, LONGEST_TURN = 5, 60
 
--- The watches that were not looked at yet come from the input, the others from a heap by their time.
+--- The watches that were not looked at yet come from the input, the others from a heap by their time.
 ---@class aitoearn.WaitAll
 ---@field client aitoearn.Client
 ---@field site aitoearn.Site

@@ -10,7 +10,7 @@ local M = {}
 -- Seconds until the next look at a flow that has no tasks yet.
 local NO_TASKS = 2
 
--- The flow takes the place of a watch's record.
+--- The flow takes the place of a watch's record.
 ---@class aitoearn.FlowWatch: aitoearn.Watch
 ---@field pacers table<string, aitoearn.Pacer> by the task's id
 ---@field missed aitoearn.FlowTask[] the tasks that the last look found to have missed the goal

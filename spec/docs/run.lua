@@ -14,7 +14,7 @@ local PUBLIC = {
   { name = "module", title = "aitoearn", files = { "lua/aitoearn/init.lua" }, constants = true },
   { name = "client", title = "Client", classes = { "aitoearn.Client", "aitoearn.Iterator", "aitoearn.Task" } },
   { name = "options", title = "Options",
-    classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.RecordFilter", "aitoearn.Response" } },
+    classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.Filter", "aitoearn.Response" } },
   { name = "record", title = "Record", classes = { "aitoearn.Record", "aitoearn.ErrorData", "aitoearn.Flow%a*" } },
   { name = "post", title = "Post", classes = { "aitoearn.Post%a*", "aitoearn.UserAction" } },
   { name = "error", title = "Error", classes = { "aitoearn.Error", "aitoearn.ErrorKind", "aitoearn.Attempt" } },
@@ -24,7 +24,9 @@ local PUBLIC = {
     classes = { "aitoearn.Host", "aitoearn.LoopDriver" } },
   { name = "sharing", title = "Sharing", files = { "lua/aitoearn/share/init.lua", "lua/aitoearn/share/redis.lua" },
     classes = { "aitoearn.Share%a*", "aitoearn.Store%a*" } },
-  { name = "testing", title = "Testing", files = { "lua/aitoearn/testing.lua" }, classes = { "aitoearn.Testing%a*" } },
+  { name = "testing", title = "Testing", files = { "lua/aitoearn/testing/init.lua" },
+    classes = { "aitoearn.testing.Options", "aitoearn.testing.Client", "aitoearn.testing.Reaction", "aitoearn.testing.Answer",
+      "aitoearn.testing.Request" } },
 }
 
 local DOCUMENTS = { -- beside README.md, which is the front page

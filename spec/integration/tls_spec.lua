@@ -49,6 +49,16 @@ describe("TLS", function()
   it("refuses a ca_file without a certificate in it", function()
     local err = failure("tls", helper.clocked({ server = p.cn.https, ca_file = "/etc/hostname" }):get_record "ok")
     assert.equal(1, #err.attempts)
+    assert.truthy(err.hint:find "CA certificates cannot be read, or holds none")
+    assert.same({}, p:requests())
+  end)
+
+  it("says which file is wrong where the client's certificate or its key cannot be used", function()
+    for _, given in ipairs { { cert_file = "/etc/hostname" }, { cert_file = p.ca_file, key_file = "/etc/hostname" } } do
+      given.server, given.ca_file = p.cn.https, p.ca_file
+      local err = failure("tls", helper.clocked(given):get_record "ok")
+      assert.truthy(err.hint:find "look at the options cert_file and key_file")
+    end
     assert.same({}, p:requests())
   end)
 

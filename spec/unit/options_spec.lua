@@ -77,7 +77,10 @@ local rules = {
   accept_language = { good = { "en-US" }, bad = { "", "  ", "en\nUS", 7, false } },
   allow_http = { good = { true, false }, bad = { 1, "yes" } },
   max_rate = { good = { 0.01, 1, 1000 }, bad = { 0, -1, 1 / 0, 0 / 0, "1", false } },
-  share = { good = { "aitoearn", {} }, bad = { "", 7, true, nothing } },
+  share = {
+    good = { { acquire = nothing, give_back = nothing, report = nothing } },
+    bad = { "", "no_dict_outside_nginx", 7, true, nothing, {}, { acquire = nothing, report = nothing } },
+  },
   log = { good = { "info", "debug" }, bad = { "", "trace", "INFO", 7, true } },
   on_event = { good = { nothing }, bad = { "f", 7, {}, true } },
   host = { good = { "blocking", { await = nothing, spawn = nothing } }, bad = { 7, true, {}, { await = nothing } } },

@@ -30,7 +30,8 @@ end
 
 -- A client of a platform with posts by id; `latency` of each answer.
 local function client_of(posts, options, latency)
-  local client, answers = nil, {}
+  local client
+  local answers = {}
   local function answer(request)
     for id, life in pairs(posts) do
       if not request.id or request.id == id then client.records[id] = record_of(id, life, request.at - EPOCH) end
@@ -45,7 +46,7 @@ local function client_of(posts, options, latency)
   return client
 end
 
-local function now(client) return testing.now(client) - EPOCH end
+local function elapsed(client) return testing.now(client) - EPOCH end
 
 -- The times at which each id was asked for, and those of all requests, lists included.
 local function times_of(client)
@@ -97,7 +98,7 @@ describe("wait, on a clock of its own,", function()
       if at < DAY then early = early + 1 end
     end
     assert.is_true(early >= 5 and early <= 60, early .. " requests")
-    local late = now(client) - (DAY + 75)
+    local late = elapsed(client) - (DAY + 75)
     assert.is_true(late >= 0 and late <= 9 + 1, ("noticed %g s late"):format(late))
   end)
 
@@ -105,7 +106,7 @@ describe("wait, on a clock of its own,", function()
     local client = client_of { a = post(-15, 120) }
     assert(client:wait "a")
     assert.is_true(#client.requests <= 20, #client.requests .. " requests")
-    assert.is_true(now(client) >= 120 and now(client) <= 120 + 18 + 1, "over at " .. now(client))
+    assert.is_true(elapsed(client) >= 120 and elapsed(client) <= 120 + 18 + 1, "over at " .. elapsed(client))
   end)
 
   it("follows a publish time that is moved to an earlier hour", function()
@@ -118,7 +119,7 @@ describe("wait, on a clock of its own,", function()
       end
     end })
     assert.equal(1, record.status)
-    assert.is_true(now(client) < 6 * HOUR + MINUTE, "noticed at " .. now(client))
+    assert.is_true(elapsed(client) < 6 * HOUR + MINUTE, "noticed at " .. elapsed(client))
   end)
 
   it("looks once more just before its time is over, and then gives up with what it saw", function()
@@ -126,7 +127,7 @@ describe("wait, on a clock of its own,", function()
     local record, err = client:wait("a", { timeout = 1000 })
     assert.is_nil(record)
     assert.same({ "timeout", 0, true }, { err.kind, err.record.status, err.retryable })
-    assert.is_true(now(client) >= 1000 and now(client) < 1001, "gave up at " .. now(client))
+    assert.is_true(elapsed(client) >= 1000 and elapsed(client) < 1001, "gave up at " .. elapsed(client))
     local last = client.requests[#client.requests].at - EPOCH
     assert.is_true(last > 1000 - 1.2, "last look at " .. last)
   end)
@@ -148,7 +149,7 @@ describe("wait_all, on a clock of its own,", function()
       assert.same({ id, 1 }, { record.id, record.status })
       assert.is_nil(seen[id])
       assert.is_true(posts[id].ends >= last - 20)
-      local late = now(client) - posts[id].ends
+      local late = elapsed(client) - posts[id].ends
       assert.is_true(late <= math.max(5, 0.15 * (posts[id].ends - posts[id].starts)) + 1, id .. " late by " .. late)
       seen[id], count, last = true, count + 1, posts[id].ends
       id, record, err = following()
@@ -211,7 +212,7 @@ describe("wait_all, on a clock of its own,", function()
       if event.type == "done" then took[#took + 1] = { event.method, event.record_id, round(event.elapsed) } end
     end })
     local following, ended_at = client:wait_all({ "a", "b" }, { timeout = DAY }), {}
-    while following() do ended_at[#ended_at + 1] = round(now(client)) end
+    while following() do ended_at[#ended_at + 1] = round(elapsed(client)) end
     assert.same({ { "wait_all", "a", ended_at[1] }, { "wait_all", "b", ended_at[2] } }, took)
     assert.equal(2, client:stats().calls)
   end)
@@ -235,7 +236,7 @@ describe("wait_all, on a clock of its own,", function()
       id, record, err = following()
     end
     assert.same({ 25, 25 }, { published, late })
-    assert.is_true(now(client) >= 300 and now(client) < 303, "over at " .. now(client))
+    assert.is_true(elapsed(client) >= 300 and elapsed(client) < 303, "over at " .. elapsed(client))
   end)
 end)
 
@@ -249,10 +250,11 @@ describe("pacer, heap and turns together", function()
       return seed / 2147483647
     end
     here.interval = 1 / RATE
-    local function iso(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
+    local function date_time(at) return os.date("!%Y-%m-%dT%H:%M:%SZ", at) end
     for i = 1, RECORDS do
       local life = post(math.floor(i * DAY / RECORDS), 40 + i % 80)
-      due:push(0, { life = life, pacer = pace.new(random), publish_time = iso(life.at), started = iso(life.starts) })
+      due:push(0, { life = life, pacer = pace.new(random), publish_time = date_time(life.at),
+        started = date_time(life.starts) })
     end
     local record, requests, ended, late, now, times = {}, 0, 0, 0, 0, {}
     while due.count > 0 do

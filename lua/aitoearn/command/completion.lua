@@ -1,4 +1,5 @@
 --- `completion`: a script that completes the command line, by argparse.
+---@module "aitoearn.command.completion"
 
 local parser = require "aitoearn.command.parser"
 

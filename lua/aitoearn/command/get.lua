@@ -1,4 +1,5 @@
 --- `get`, `locate`: reads records.
+---@module "aitoearn.command.get"
 
 local display = require "aitoearn.command.display"
 local input = require "aitoearn.command.input"

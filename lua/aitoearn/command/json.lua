@@ -1,4 +1,5 @@
 --- JSON as the command reads and writes it: records with the API's order of fields.
+---@module "aitoearn.command.json"
 
 local cjson = require("cjson").new()
 local core = require "aitoearn.core"

@@ -1,4 +1,5 @@
 --- `list`, `flow`: reads many records at once.
+---@module "aitoearn.command.list"
 
 local M = {}
 

@@ -1,7 +1,8 @@
 --- The command line: every command with its arguments, options and example, and what is wrong with a given one.
---
--- argparse does the parsing. Two things it does not know: that "-1" can be an option's value, and that a usage error
--- ends with 2.
+---
+--- argparse does the parsing. Two things it does not know: that "-1" can be an option's value, and that a usage error
+--- ends with 2.
+---@module "aitoearn.command.parser"
 
 local t = require "aitoearn.command.language"
 

@@ -1,4 +1,5 @@
 --- `publish`: a post from a JSON file, and what becomes of it.
+---@module "aitoearn.command.publish"
 
 local json = require "aitoearn.command.json"
 local status = require "aitoearn.command.status"

@@ -1,4 +1,5 @@
 --- The exit status that an error stands for; of several errors the greatest counts.
+---@module "aitoearn.command.status"
 
 local core = require "aitoearn.core"
 

@@ -1,4 +1,5 @@
 --- Texts on a terminal: what may be shown, how wide it is, and how it is made to fit.
+---@module "aitoearn.command.text"
 
 local M = {}
 
@@ -76,7 +77,7 @@ local function is_control(code)
 end
 
 --- A text without what a line of output cannot hold: a control character becomes a space, a byte that is no UTF-8 the
--- sign for that.
+--- sign for that.
 ---@param text string
 ---@return string
 function M.clean(text)
@@ -108,7 +109,7 @@ function M.width(text)
   return columns
 end
 
---- A clean text cut to a number of columns, with an ellipsis where something is missing.
+--- A clean text cut to a number of columns, with an ellipsis if something is cut off.
 ---@param text string
 ---@param columns integer
 ---@return string

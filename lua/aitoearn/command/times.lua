@@ -1,4 +1,5 @@
 --- Times as people write and read them: local ones on a terminal and on the command line, UTC everywhere else.
+---@module "aitoearn.command.times"
 
 local core = require "aitoearn.core"
 local t = require "aitoearn.command.language"
@@ -9,7 +10,7 @@ local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
 
 --- A time of the API, in local time.
 ---@param text string ISO 8601
----@param is_short? boolean for a column: the day alone where it is another year's
+---@param is_short? boolean for a column: the day alone if it is in another year
 ---@return string
 function M.to_local(text, is_short)
   local seconds = core.parse_datetime(text)

@@ -1,5 +1,5 @@
 --- The host of a script, and of a frame loop: calls block, tasks advance whenever anything polls.
--- @module aitoearn.host.blocking
+---@module "aitoearn.host.blocking"
 
 local hooks = require "aitoearn.hooks"
 local schedulers = require "aitoearn.scheduler"

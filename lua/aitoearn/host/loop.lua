@@ -1,14 +1,14 @@
---- What the hosts with an event loop share, and all that a host of one's own needs: a driver that watches a descriptor.
---
---     aitoearn.new { host = function(engine)
---       return loop.new(engine, {
---         watch = function(fd, step) my_loop:on_readable(fd, step) end,
---         unwatch = function(fd) my_loop:forget(fd) end,
---       })
---     end }
---
--- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
--- @module aitoearn.host.loop
+--- What the hosts with an event loop share, and all that a host for another loop needs: a driver that watches a descriptor.
+---
+---     aitoearn.new { host = function(engine)
+---       return loop.new(engine, {
+---         watch = function(fd, step) my_loop:on_readable(fd, step) end,
+---         unwatch = function(fd) my_loop:forget(fd) end,
+---       })
+---     end }
+---
+--- The descriptor is watched only while something is in flight, so it keeps no loop from ending.
+---@module "aitoearn.host.loop"
 
 local hooks = require "aitoearn.hooks"
 local schedulers = require "aitoearn.scheduler"
@@ -37,7 +37,7 @@ end
 ---@field wake? fun(waiter: any) ends that wait; without it the coroutine is resumed
 ---@field problem? fun(is_task: boolean): string? why a call cannot wait here
 
--- Watches the descriptor while anybody waits.
+-- Watches the descriptor while something waits.
 local function make_watch(engine, scheduler, driver)
   local watched, fd, closed = false, nil, false
   local function unwatch()

@@ -1,5 +1,5 @@
 --- The host of libuv's loop: luv, and Neovim, where results arrive in the main loop and may use its API.
--- @module aitoearn.host.luv
+---@module "aitoearn.host.luv"
 
 local loop = require "aitoearn.host.loop"
 
@@ -7,10 +7,10 @@ local M = {}
 
 local vim = rawget(_G, "vim")
 
--- Milliseconds between two looks where the engine has no descriptor.
+-- Milliseconds between two polls if the engine has no descriptor.
 local INTERVAL = 2
 
--- Neovim runs libuv's callbacks where its API must not be called.
+-- Neovim's API must not be called in libuv's callbacks.
 local schedule = vim and vim.schedule
 
 ---@param engine aitoearn.Engine

@@ -1,9 +1,9 @@
 --- What clients share through a store: holds, turns under `max_rate`, and which endpoints are ejected (option `share`).
---
--- A store is a table with the three functions below. Two come with the library: `aitoearn.share.shdict` (nginx) and
--- `aitoearn.share.redis`. All times in them are seconds from now, so a store has its own clock and no client needs to
--- agree with it on the time.
--- @module aitoearn.share
+---
+--- A store is a table with the three functions below. Two come with the library: `aitoearn.share.shdict` (nginx) and
+--- `aitoearn.share.redis`. All times in them are seconds from now, so a store has its own clock and no client needs to
+--- agree with it on the time.
+---@module "aitoearn.share"
 
 local links = require "aitoearn.share.link"
 local shared_site = require "aitoearn.share.site"

@@ -1,8 +1,8 @@
 --- A store in nginx's shared memory, for all workers: `share = "NAME"`, with `lua_shared_dict NAME 1m;` in nginx.conf.
---
--- A turn is taken by one `incr`, without a lock. The dict forgets by nginx's cached clock, which may be late; so every
--- time is a value of our own clock, and expiry only tidies up.
--- @module aitoearn.share.shdict
+---
+--- A turn is taken by one `incr`, without a lock. The dict forgets by nginx's cached clock, which may be late; so every
+--- time is a value of our own clock, and expiry only tidies up.
+---@module "aitoearn.share.shdict"
 
 local core = require "aitoearn.core"
 
@@ -59,9 +59,9 @@ local function pop_returned(dict, back, now)
   return turn
 end
 
--- Takes the next turn. `turn` holds when the one after the last comes, so adding an interval takes one. After a pause it
--- lies behind: then it is moved up to now as well. Whatever workers do at the same time, the sums are at least an
--- interval apart, and so are the turns.
+--- Takes the next turn. `turn` holds when the one after the last comes, so adding an interval takes one. After a pause it
+--- lies behind: then it is moved up to now as well. Whatever workers do at the same time, the sums are at least an
+--- interval apart, and so are the turns.
 ---@return number? turn
 ---@return number|string next when a turn will come, where none was taken; a message where the dict fails
 local function take_turn(dict, names, interval, now)

@@ -1,9 +1,9 @@
 --- A site whose holds, turns and server health are kept in a store: what `aitoearn.site` offers, over what all know.
---
--- The site's own fields always hold what this client knows. It goes by those alone while the store fails, and between
--- two answers of the store. Only `turn` and `choose` ask the store, since they may wait; what is reported to it waits
--- nowhere.
--- @module aitoearn.share.site
+---
+--- The site's own fields always hold what this client knows. It goes by those alone while the store fails, and between
+--- two answers of the store. Only `turn` and `choose` ask the store, since they may wait; what is reported to it waits
+--- nowhere.
+---@module "aitoearn.share.site"
 
 local core = require "aitoearn.core"
 local sites = require "aitoearn.site"
@@ -36,7 +36,7 @@ local HELD = {
 
 local Site = sites.Site
 
--- A site over a store.
+--- A site over a store.
 ---@class aitoearn.SharedSite: aitoearn.Site
 ---@field nap number how long to sleep at a time while the site is held
 ---@field private client aitoearn.Client
@@ -155,7 +155,7 @@ local function learn(self, answer, asked_at, now)
   self.open_until = not hold and not self.interval and now + FRESH or nil
 end
 
--- Asks the store, unless it is left alone.
+--- Asks the store, unless it is left alone.
 ---@return aitoearn.ShareAnswer? answer nil: go on alone
 local function ask(self, interval, probe)
   if self.link:is_down() then

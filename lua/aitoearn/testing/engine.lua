@@ -127,7 +127,7 @@ function Engine:timer(seconds)
   return add(self, {}, seconds)
 end
 
--- How a request is on its way: what the wire carries of it.
+--- How a request is on its way: what the wire carries of it.
 ---@class aitoearn.testing.Sent
 ---@field method string
 ---@field url string
@@ -141,13 +141,12 @@ function Engine:send(_, request, _, request_id, timeout, deadline)
   end
   self.sent = self.sent + 1
   local id = request_id or ("request-%d"):format(self.sent)
-  self.in_flight = self.in_flight + 1
   local reply = self.respond { method = request.method or "GET", url = request.url, body = request.body, request_id = id,
     at = self.clock.epoch + self.clock.now }
   local limit = math.min(timeout or math.huge, deadline or math.huge)
   local seconds
   reply, seconds = answers.within(reply, limit)
-  self.bytes = self.bytes + #(reply.body or "")
+  self.in_flight, self.bytes = self.in_flight + 1, self.bytes + #(reply.body or "")
   return add(self, { reply = reply, id = id, max_bytes = request.max_bytes or self.max_bytes }, seconds)
 end
 

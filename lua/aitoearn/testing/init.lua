@@ -14,13 +14,10 @@
 
 local aitoearn = require "aitoearn"
 local answers = require "aitoearn.testing.answer"
-local base_url = require "aitoearn.base_url"
-local blocking = require "aitoearn.host.blocking"
 local check = require "aitoearn.check"
 local clients = require "aitoearn.client"
 local engines = require "aitoearn.testing.engine"
-local json = require "aitoearn.json"
-local options = require "aitoearn.options"
+local options = require "aitoearn.testing.options"
 local platforms = require "aitoearn.testing.platform"
 local values = require "aitoearn.testing.values"
 
@@ -37,43 +34,10 @@ local M = {}
 
 ---@class aitoearn.testing.Client: aitoearn.Client
 ---@field requests aitoearn.testing.Request[] what was sent
----@field records table<string, table> what the platform has now; to be looked at and changed
----@field answers table<string, aitoearn.testing.Reaction[]> to be changed
+---@field records table<string, table> by id: what the platform has now. This, and `answers`, may be changed at any time
+---@field answers table<string, aitoearn.testing.Reaction[]>
 
 local copy = values.copy
-
-local function check_records(given)
-  if type(given) ~= "table" then
-    error("records: table expected, got " .. type(given), 0)
-  end
-  for id, record in pairs(given) do
-    local path = "records." .. tostring(id)
-    if type(id) ~= "string" or type(record) ~= "table" then
-      error(path .. ": a record by its id expected, got " .. check.describe(record), 0)
-    end
-    json.encode(record, path) -- raises with the path to what JSON has not
-  end
-end
-
-local function check_list(list, path)
-  if type(list) ~= "table" or list[1] == nil then
-    error(path .. ": an array of answers expected, got " .. check.describe(list), 0)
-  end
-  for i, answer in ipairs(list) do
-    if type(answer) ~= "function" then
-      answers.check(answer, ("%s[%d]"):format(path, i))
-    end
-  end
-end
-
-local function check_answers(given)
-  if type(given) ~= "table" then
-    error("answers: table expected, got " .. type(given), 0)
-  end
-  for key, list in pairs(given) do
-    check_list(list, "answers." .. tostring(key))
-  end
-end
 
 -- The names of sites by their base URLs.
 local function names_of(sites)
@@ -86,15 +50,22 @@ local function names_of(sites)
   return names
 end
 
+-- What stands behind a client.
+---@class aitoearn.testing.Kit
+---@field client aitoearn.testing.Client
+---@field platform aitoearn.testing.Platform
+---@field site_names table<string, string> by base URL
+---@field taken table<aitoearn.testing.Reaction[], integer> how many of a list's answers were given
+
 -- What the spec says to a request, the next in its list; an empty answer where it says nothing.
 local function next_answer(self, request)
   local key = platforms.key(request)
-  local list = self.answers[key]
+  local list = self.client.answers[key]
   if not list then
     return {}
   end
   local path = "answers." .. key
-  check_list(list, path)
+  options.check_list(list, path)
   local number = math.min((self.taken[list] or 0) + 1, #list)
   self.taken[list] = number
   local answer = list[number]
@@ -119,74 +90,18 @@ local function completed(self, answer, request)
 end
 
 local function respond(self, sent)
-  local request = platforms.read(sent)
+  local request, client = platforms.read(sent), self.client
   request.site = self.site_names[request.server]
-  self.requests[#self.requests + 1] = request
+  client.requests[#client.requests + 1] = request
+  self.platform.records = client.records
   return answers.reply(completed(self, next_answer(self, request), request))
 end
 
--- The host of a script and of a frame loop. A poll hands out all that has come, however long that takes.
-local function make_host(engine)
-  local host = blocking.new(engine)
-  local step = host.step
-  function host.step(ms)
-    step(ms)
-  end
-  return host
-end
-
-local KEY = "a-key-that-no-server-gets"
-
--- The options of `aitoearn.new`, with what a client needs that is never sent anywhere.
-local function complete_options(given)
-  local made = {}
-  for name, value in pairs(given) do
-    made[name] = value
-  end
-  made.records, made.answers, made.now = nil, nil, nil
-  made.proxy = made.proxy or ""
-  made.host = (made.host ~= "blocking" and made.host) or make_host
-  if type(made.sites) ~= "table" then
-    made.server, made.api_key = made.server or "cn", made.api_key or KEY
-    return made
-  end
-  made.sites = {}
-  for name, site in pairs(given.sites) do
-    local whole = type(site) == "table" and copy(site) or site
-    if type(whole) == "table" then
-      whole.api_key = whole.api_key or KEY
-      whole.server = whole.server or not base_url.public[name] and ("https://%s.example"):format(tostring(name)) or nil
-    end
-    made.sites[name] = whole
-  end
-  return made
-end
-
-local function read_options(given)
-  local config = options.read(complete_options(given))
-  for _, site in ipairs(config.sites) do -- what the environment says of a network is nothing to a client without one
-    site.http_problem, site.https_problem = nil, nil
-  end
-  return config
-end
-
-local function make_client(given)
-  given = given == nil and {} or given
-  if type(given) ~= "table" then
-    error("options: table expected, got " .. type(given), 0)
-  end
-  check_records(given.records or {})
-  check_answers(given.answers or {})
-  if given.now ~= nil and type(given.now) ~= "number" then
-    error("now: Unix seconds expected, got " .. check.describe(given.now), 0)
-  end
-  local config = read_options(given)
-  local clock = { now = 0, epoch = given.now or os.time() }
-  local kit = { requests = {}, answers = {}, taken = {}, site_names = names_of(config.sites) }
-  kit.platform = platforms.new(copy(given.records or {}))
-  local client = clients.new(config, aitoearn.version, {
-    engine = function(opts)
-      return engines.new(opts, clock, function(sent)
+-- What gives a client its engine and its clocks.
+local function make_system(kit, clock)
+  return {
+    engine = function(engine_options)
+      return engines.new(engine_options, clock, function(sent)
         return respond(kit, sent)
       end)
     end,
@@ -196,11 +111,19 @@ local function make_client(given)
     time = function()
       return clock.epoch + clock.now
     end,
-  })
+  }
+end
+
+local function make_client(given)
+  given = given == nil and {} or given
+  local config = options.read(given)
+  local kit = { platform = platforms.new(), site_names = names_of(config.sites), taken = {} }
+  local client = clients.new(config, aitoearn.version, make_system(kit, { now = 0, epoch = given.now or os.time() }))
+  kit.client = client
+  client.requests, client.records, client.answers = {}, copy(given.records or {}), {}
   for key, list in pairs(given.answers or {}) do
-    kit.answers[key] = list
+    client.answers[key] = list
   end
-  client.requests, client.answers, client.records = kit.requests, kit.answers, kit.platform.records
   return client
 end
 
@@ -226,14 +149,15 @@ local function check_advance(client, seconds)
   return clock
 end
 
---- Lets time pass for the tasks of a client: whatever is due in between happens at its time.
+--- Lets time pass for the tasks of a client: whatever is due in between happens at its time. (Under a host with an event
+--- loop, which polls by itself, it happens when that polls next.)
 ---@param client aitoearn.testing.Client
 ---@param seconds number
 function M.advance(client, seconds)
   local clock, engine = check.checked(2, check_advance, client, seconds), client.engine
   local till = clock.now + seconds
   client:poll()
-  local due = engine:first_due()
+  local due = client.host.step and engine:first_due()
   while due and due <= till do
     clock.now = math.max(clock.now, due)
     client:poll()

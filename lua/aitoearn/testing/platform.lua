@@ -32,16 +32,15 @@ local PUBLISHING, DAY = 10, 86400
 ---@field package parts string[] of the path
 
 ---@class aitoearn.testing.Platform
----@field records table<string, table>
+---@field records table<string, table> by id
 ---@field private lives table<string, {at: number, status: integer}> of records that go their way by the clock
 ---@field private made integer
 local Platform = {}
 Platform.__index = Platform
 
----@param records table<string, table> by id
 ---@return aitoearn.testing.Platform
-function M.new(records)
-  return setmetatable({ records = records, lives = {}, made = 0 }, Platform)
+function M.new()
+  return setmetatable({ records = {}, lives = {}, made = 0 }, Platform)
 end
 
 local function decode(part)
