@@ -115,7 +115,9 @@ describe("a filter of a list", function()
     raises('filter.list: "history", "queued" or "published" expected', post.list_path, { list = "all" })
     raises("filter.accountId: non-empty string", post.list_path, { accountId = "" })
     raises("filter.accountType: non-empty string", post.list_path, { accountType = 1 })
-    for _, status in ipairs { "1", 1.5, 0 / 0 } do raises("filter.status: whole number", post.list_path, { status = status }) end
+    for _, status in ipairs { "1", 1.5, 0 / 0 } do
+      raises("filter.status: whole number", post.list_path, { status = status })
+    end
     raises("filter.status: ", post.list_path, { list = "queued", status = 0 })
     raises("filter.from: goes with filter.to", post.list_path, { from = 1 })
     raises("filter.to: goes with filter.from", post.list_path, { to = 1 })
