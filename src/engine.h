@@ -6,8 +6,8 @@
  * starts afresh.
  *
  * On HTTP/1.1 a transfer waits in its origin's list until a connection is free, so that its
- * time-out begins when it can be sent; in libcurl's own queue the clock would run. What is done
- * goes into one list, from which `engine_next` hands it out.
+ * time-out begins when it can be sent; in libcurl's own queue the clock would run. Whatever is
+ * done goes into one list, from which `engine_next` hands it out.
  *
  * Nothing here knows Lua. The memory of engines and transfers is the caller's, who keeps a
  * transfer alive from `engine_get` or `engine_add_timer` until `engine_next` returns it. */
@@ -85,7 +85,7 @@ void engine_add_timer(engine *e, transfer *t, double seconds);
  * something to happen; with 0 it never waits, and starts and handles a few at a time only. */
 void engine_poll(engine *e, double timeout);
 
-/* Takes the next done transfer out of the engine; NULL: there is none. */
+/* Takes the next transfer that is done out of the engine; NULL: none is. */
 transfer *engine_next(engine *e);
 
 /* The descriptor that is readable whenever `engine_poll` has work, −1 if there is none. Its
@@ -93,8 +93,7 @@ transfer *engine_next(engine *e);
 int engine_descriptor(engine *e);
 
 /* From now on `engine_get` sends its request itself, so that the descriptor wakes the program
- * only for answers. Without this it is woken to poll, which sends it. What that work completes the
- * program fetches with engine_next after each: the descriptor does not say so. */
+ * only for answers. Without this it is woken to poll, which sends it. */
 void engine_send_at_once(engine *e);
 
 /* How many transfers libcurl has. */

@@ -8,8 +8,7 @@
 
 HIDDEN_BEGIN
 
-/* Writes a text as one path segment, up to three bytes for each of its bytes; returns the address
- * of the final NUL. */
+/* Writes a text as one path segment; returns where its final NUL is. Up to three bytes each. */
 char *url_put_segment(char *at, const char *text, size_t length);
 
 /* Adds parse_url(text), has_control(text) and encode_segment(text) to the module table on top of the

@@ -1,5 +1,5 @@
 --- What the workers' clients have done, in Prometheus's text form. Each worker keeps its own numbers in a dict, once a
--- second; whichever is asked reports those of all, by the label `worker`.
+-- second; whichever is asked tells those of all, by the label `worker`.
 local cjson = require "cjson"
 
 local metrics = {}

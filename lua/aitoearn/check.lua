@@ -235,15 +235,16 @@ local NOT_RECORDS = { ["."] = true, [".."] = true, queued = true, published = tr
 ---@param id any
 ---@return string?
 function M.id_problem(id)
-  if type(id) ~= "string" then
+  if core.is_id(id) and not NOT_RECORDS[id] then
+    return nil
+  elseif type(id) ~= "string" then
     return "string expected, got " .. type(id)
-  elseif id == "" or #id > 256 then
-    return "1 to 256 bytes expected"
+  elseif id == "" or #id > core.MAX_ID_BYTES then
+    return ("1 to %d bytes expected"):format(core.MAX_ID_BYTES)
   elseif core.has_control(id) then
     return "it holds a control character"
-  elseif NOT_RECORDS[id] then
-    return ("%q is not a record"):format(id)
   end
+  return ("%q is not a record"):format(id)
 end
 
 --- A function that returns one id after another, and nothing else: an iterator's further values are dropped.

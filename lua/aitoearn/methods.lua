@@ -46,7 +46,7 @@ end
 -- The methods that take as long as their records do.
 local IS_WAIT = { wait = true, wait_all = true, wait_flow = true }
 
--- Counts a call that ended, and reports it as an event.
+-- Counts a call that ended, and tells of it.
 local function report_end(client, method, started, id, record, err, flow_id)
   local elapsed = client.now() - started
   client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
@@ -105,12 +105,24 @@ local function cancel_get_record(call)
   return M.cancel_single(call, "get_record", call.started, call.id, call.opts)
 end
 
+--- Makes the call `get_record`.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param id string
+---@param given table the call's options
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+function M.get_record(call, site, id, given)
+  local client = call.client
+  client.calls = client.calls + 1
+  local record, err = fetch.record(call, site, id, given)
+  return M.answer(call, "get_record", call.started, id, given, record, err)
+end
+
 function prepare.get_record(client, id, opts)
   local given, site = M.read(client, opts)
   return function(call)
-    client.calls = client.calls + 1
-    local record, err = fetch.record(call, site, id, given)
-    return M.answer(call, "get_record", call.started, id, given, record, err)
+    return M.get_record(call, site, id, given)
   end, cancel_get_record
 end
 
@@ -194,7 +206,7 @@ local function record_batch(call, method, next_id, given, site)
   end, function(child, id)
     local started = client.now()
     client.calls = client.calls + 1
-    local record, err = batch:fetch(child, site, id, given)
+    local record, err = batch:fetch(child, site, id, given, started)
     if not batch.closed then
       report_end(client, method, started, id, record, err)
     end
@@ -359,6 +371,14 @@ end
 function M.wait_all(client, call, ids, opts)
   local given, site = M.read_wait(client, opts, M.RULES.wait_each)
   return wait_batch(call, unique(each(client, ids)), given, site)
+end
+
+-- The other routes' methods, each loaded at its first use.
+for _, name in ipairs { "list_records", "get_flow", "wait_flow", "publish", "user_action", "publish_now", "reschedule", "retry",
+  "cancel", "delete_record" } do
+  prepare[name] = function(...)
+    return require("aitoearn.routes").prepare[name](...)
+  end
 end
 
 return M

@@ -1,4 +1,4 @@
---- Runs the cases, reports how each ended, and writes the table.
+--- Runs the cases, tells how each ended, and writes the table.
 -- @module spec.faults.matrix
 local aitoearn = require "aitoearn"
 local cases = require "spec.faults.cases"

@@ -156,7 +156,7 @@ function M:reset()
   command(self, "reset")
 end
 
---- Lets nginx restart its workers; what they hold stays.
+--- Lets nginx start its workers anew; what they hold stays.
 function M:reload()
   assert(shell.run("kill -s HUP " .. shell.read(self.dir .. "/nginx.pid")))
 end

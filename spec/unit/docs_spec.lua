@@ -1,4 +1,4 @@
---- Holds what the code registers, what an editor reads (lua/aitoearn/types.lua), and the README against each other.
+--- Holds what the code registers, what an editor is told (lua/aitoearn/types.lua), and the README against each other.
 local aitoearn = require "aitoearn"
 local core = require "aitoearn.core"
 local options = require "aitoearn.options"

@@ -96,7 +96,7 @@ function M.failure(code, data, message)
     M.quote(message or M.message(code)), data or "{}", M.quote(M.request_id()), ngx.now() * 1000)
 end
 
---- What `configure` of the server was given: `dir` and `other`.
+--- What `configure` of the server was told: `dir` and `other`.
 M.settings = {}
 
 local page = [[<!doctype html>
