@@ -14,10 +14,11 @@ source = {
 }
 
 description = {
-  summary = "Client for AiToEarn's publish records",
+  summary = "Client for the AiToEarn publishing platform",
   detailed = [[
-    Reads what became of a post: published, waiting, failed, and why. Blocks in a script, yields in
-    nginx, Neovim, cqueues, copas and frame loops; retries, fails over and waits as the platform asks.]],
+    Fetches publish records, waits until a post is live, and publishes, with retries and server
+    selection. Blocks in a script, yields in nginx, Neovim, cqueues, copas and frame loops. Brings
+    the command aitoearn, which needs argparse.]],
   license = "MIT",
   homepage = home,
   issues_url = home and home .. "/issues",

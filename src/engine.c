@@ -529,7 +529,10 @@ static void start(engine *e, transfer *t, double deadline, const char *problem) 
     start_waiting(e, STARTS_PER_POLL);
     process(e);
   }
-  arm(e);
+  if (e->sends_at_once) /* the caller fetches what is done by itself */
+    poller_arm(&e->poller, next_due(e));
+  else
+    arm(e);
 }
 
 void engine_add_timer(engine *e, transfer *t, double seconds) {

@@ -1,7 +1,7 @@
 /* fail.h: the one way a failure leaves the C part: `nil` and a table of facts about it.
  *
  * The table ("failure") always holds kind and message, and what else is known under the names that
- * aitoearn.Failure in lua/aitoearn/types.lua lists. lua/aitoearn/error.lua makes the user's error of it. */
+ * aitoearn.Failure in lua/aitoearn/retry.lua lists. lua/aitoearn/error.lua makes the user's error of it. */
 #ifndef AITOEARN_FAIL_H
 #define AITOEARN_FAIL_H
 

@@ -77,9 +77,20 @@ static void copy_value(char *value, const char *bytes, size_t length) {
   value[length] = '\0';
 }
 
+/* Whether one of the readers' names begins so: most lines are nobody's. */
+static bool is_first_letter(char letter) {
+  switch (letter | 0x20) {
+  case 'c':
+  case 'd':
+  case 'r':
+  case 'x': return true;
+  default: return false;
+  }
+}
+
 /* libcurl's comparison: that of libc follows the locale, and in a Turkish one "ID" is not "id". */
 static bool has_name(const char *line, size_t length, const char *name, size_t name_length) {
-  return length > name_length && (line[0] | 0x20) == name[0] &&
+  return length > name_length && line[name_length - 1] == ':' && (line[0] | 0x20) == name[0] &&
          curl_strnequal(line, name, name_length);
 }
 
@@ -90,6 +101,8 @@ void headers_read_line(answer_headers *headers, const char *line, size_t length)
     headers_clear(headers); /* a 1xx answer may have preceded this one */
   else if (length > 0 && (line[0] == '\r' || line[0] == '\n'))
     headers->complete = true;
+  if (length == 0 || !is_first_letter(line[0]))
+    return;
   for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
     if (has_name(line, length, readers[i].name, readers[i].length)) {
       copy_value(value, line + readers[i].length, length - readers[i].length);

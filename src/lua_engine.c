@@ -213,8 +213,9 @@ static int l_getfd(lua_State *L) {
   return 1;
 }
 
-/** From now on each `get` sends its request itself, so that the descriptor wakes the program only
- * for answers. Without this it is woken to poll, which sends it.
+/** From now on each `get` and `send` sends its request itself, so that the descriptor wakes the
+ * program only for answers. Without this it is woken to poll, which sends it. What that work
+ * completes, the program has to fetch with `next` after each: the descriptor does not say so.
  * @function engine:send_at_once */
 static int l_send_at_once(lua_State *L) {
   engine_send_at_once(to_engine(L));

@@ -32,19 +32,21 @@ double random_fraction(random_source *r) {
   return (double)(next_bits(r) >> 11) / 9007199254740992.0; /* 2^53 */
 }
 
-void random_uuid(random_source *r, char uuid[RANDOM_UUID_BYTES]) {
+/* Twelve random hexadecimal digits. The lowest bits are the weakest, and left out. */
+static void put_twelve_digits(random_source *r, char *at) {
   static const char digits[] = "0123456789abcdef";
-  static const char form[] = "xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx";
-  uint64_t bits = 0;
-  for (int i = 0; i < RANDOM_UUID_BYTES - 1; i++) {
-    if (i % 12 == 0) /* the lowest bits are the weakest: take twelve digits of sixteen */
-      bits = next_bits(r) >> 16;
-    uuid[i] = form[i];
-    if (form[i] == 'x')
-      uuid[i] = digits[bits & 15];
-    else if (form[i] == 'y')
-      uuid[i] = digits[8 + (bits & 3)];
-    bits >>= 4;
-  }
+  uint64_t bits = next_bits(r) >> 16;
+  for (int i = 0; i < 12; i++, bits >>= 4)
+    at[i] = digits[bits & 15];
+}
+
+/* xxxxxxxx-xxxx-4xxx-yxxx-xxxxxxxxxxxx, where y is one of 8, 9, a and b. */
+void random_uuid(random_source *r, char uuid[RANDOM_UUID_BYTES]) {
+  put_twelve_digits(r, uuid);
+  put_twelve_digits(r, uuid + 12);
+  put_twelve_digits(r, uuid + 24);
+  uuid[8] = uuid[13] = uuid[18] = uuid[23] = '-';
+  uuid[14] = '4';
+  uuid[19] = "89ab"[next_bits(r) >> 62];
   uuid[RANDOM_UUID_BYTES - 1] = '\0';
 }

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define MAX_ID_BYTES 256
+
 /* RFC 3986, 2.3. */
 static bool is_unreserved(unsigned char byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') ||
@@ -95,16 +97,30 @@ static int l_parse_url(lua_State *L) {
   return 1;
 }
 
+static bool has_control(const char *text, size_t length) {
+  bool found = false;
+  for (size_t i = 0; i < length && !found; i++)
+    found = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
+  return found;
+}
+
 /** @function has_control
  * @tparam string text
  * @treturn boolean whether it holds a control character (ASCII), which no header and no id may */
 static int l_has_control(lua_State *L) {
   size_t length;
   const char *text = luaL_checklstring(L, 1, &length);
-  bool found = false;
-  for (size_t i = 0; i < length && !found; i++)
-    found = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
-  lua_pushboolean(L, found);
+  lua_pushboolean(L, has_control(text, length));
+  return 1;
+}
+
+/** @function is_id
+ * @tparam any value
+ * @treturn boolean whether it is a string of 1 to MAX_ID_BYTES bytes without control characters */
+static int l_is_id(lua_State *L) {
+  size_t length = 0;
+  const char *text = lua_type(L, 1) == LUA_TSTRING ? lua_tolstring(L, 1, &length) : NULL;
+  lua_pushboolean(L, length > 0 && length <= MAX_ID_BYTES && !has_control(text, length));
   return 1;
 }
 
@@ -128,6 +144,10 @@ void url_open(lua_State *L) {
   lua_setfield(L, -2, "parse_url");
   lua_pushcfunction(L, l_has_control);
   lua_setfield(L, -2, "has_control");
+  lua_pushcfunction(L, l_is_id);
+  lua_setfield(L, -2, "is_id");
+  lua_pushinteger(L, MAX_ID_BYTES);
+  lua_setfield(L, -2, "MAX_ID_BYTES");
   lua_pushcfunction(L, l_encode_segment);
   lua_setfield(L, -2, "encode_segment");
 }

@@ -25,34 +25,33 @@ local LONGEST_FILL = 0.005
 --- where there is no result yet
 ---@field ordered boolean? whether results come in the order of the items
 ---@field children table<aitoearn.Call, boolean>
----@field closed boolean?
+---@field closed boolean
 local Batch = {}
 Batch.__index = Batch
 
--- A FIFO of two arrays, swapped when the outgoing one is empty; a single array with ever-growing indices would become a
--- hash.
+-- A FIFO of up to three values an item, the first of which is not nil: a linked list.
+local NEXT = 4
+
 local function queue()
-  return { length = 0, coming = {}, came = 0, going = {}, gone = 0 }
+  return { length = 0, first = false, last = false }
 end
 
-local function push(q, value)
-  local came = q.came + 1
-  q.came, q.length, q.coming[came] = came, q.length + 1, value
+local function push(q, first, second, third)
+  local item = { first, second, third, false }
+  if q.first then
+    q.last[NEXT] = item
+  else
+    q.first = item
+  end
+  q.last, q.length = item, q.length + 1
 end
 
 local function pop(q)
-  local going, gone = q.going, q.gone + 1
-  local value = going[gone]
-  if value == nil then
-    going, gone = q.coming, 1
-    value = going[1]
-    if value == nil then
-      return nil
-    end
-    q.coming, q.going, q.came = q.going, going, 0
+  local item = q.first
+  if item then
+    q.first, q.length = item[NEXT], q.length - 1
+    return item[1], item[2], item[3]
   end
-  going[gone], q.gone, q.length = nil, gone, q.length - 1
-  return value
 end
 
 --- Makes a batch.
@@ -67,7 +66,11 @@ function M.new(call, opts, source, work)
     client = call.client,
     concurrency = opts.concurrency,
     limit = 2 * opts.concurrency, -- of what is pending, and of results that nobody took: so that workers seldom run dry
-    ordered = opts.ordered,
+    enough = 1.5 * opts.concurrency, -- pending: no more is taken from the source until there is less
+    ordered = opts.ordered or false,
+    closed = false,
+    exhausted = false,
+    problem = false,
     source = source,
     work = work,
     outage = outages.new(call.client),
@@ -78,6 +81,7 @@ function M.new(call, opts, source, work)
     given = 0, -- results that the consumer took, where they come in order
     children = {},
     signals = {},
+    signal_count = 0,
     active = 0,
   }, Batch)
   call.batch = self
@@ -102,13 +106,12 @@ local function deliver(self, number, id, record, err)
   if self.closed then
     return
   end
-  local result = { id, record, err }
   if self.ordered then
-    self.slots[number] = result
+    self.slots[number] = { id, record, err }
   else
-    push(self.results, result)
+    push(self.results, id, record, err)
   end
-  if next(self.signals) ~= nil then -- seldom
+  if self.signal_count > 0 then -- seldom
     self:wake()
   end
 end
@@ -129,12 +132,9 @@ function Batch:raise(message)
 end
 
 local function run_worker(self, child)
-  while not self.closed and has_room(self) do
-    local item = pop(self.pending)
-    if item == nil then
-      break
-    end
-    local number = self.begun + 1
+  local pending = self.pending
+  while pending.length > 0 and not self.closed and has_room(self) do
+    local item, number = pop(pending), self.begun + 1
     self.begun = number
     local id, record, err = self.work(child, item)
     if id ~= nil then
@@ -179,6 +179,9 @@ end
 ---@return number? seconds until the source may have more
 local function fill(self)
   local client, pending, limit, seconds = self.client, self.pending, self.limit, nil
+  if pending.length > self.enough and self.active == self.concurrency then -- the common case
+    return nil
+  end
   local now = client.now()
   local began = now
   while pending.length < limit and not (self.closed or self.exhausted) do
@@ -216,18 +219,24 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Batch:take()
-  local result
-  if self.ordered then
-    local number = self.given + 1
-    result = self.slots[number]
-    if result then
-      self.slots[number], self.given = nil, number
-    end
-  else
-    result = pop(self.results)
+  if not self.ordered then
+    return pop(self.results)
   end
+  local number = self.given + 1
+  local result = self.slots[number]
   if result then
+    self.slots[number], self.given = nil, number
     return result[1], result[2], result[3]
+  end
+end
+
+--- Takes a result that has come, where enough is pending for those that come after it. `next` does all that is to be done.
+---@return any id nil: ask `next`
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+function Batch:take_early()
+  if self.pending.length > self.enough and not self.closed then
+    return self:take()
   end
 end
 
@@ -237,7 +246,7 @@ end
 ---@return aitoearn.Error? err
 function Batch:next()
   local host = self.client.host
-  self.problem = host.problem and host.problem() -- the workers, in coroutines of their own, would see none
+  self.problem = host.problem and host.problem() or false -- the workers, in coroutines of their own, would see none
   while not self.closed do
     local seconds = fill(self)
     local id, record, err = self:take()
@@ -248,9 +257,9 @@ function Batch:next()
       break
     end
     local signal = self.client.engine:timer(seconds)
-    self.signals[signal] = true
+    self.signals[signal], self.signal_count = true, self.signal_count + 1
     self.call:await(signal)
-    self.signals[signal] = nil
+    self.signals[signal], self.signal_count = nil, self.signal_count - 1
   end
   if self.raised then
     error(self.raised, 0)
@@ -278,10 +287,11 @@ end
 ---@param site aitoearn.Site
 ---@param id any
 ---@param opts table
+---@param now? number on the host's clock
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 ---@return aitoearn.Transfer? transfer
-function Batch:fetch(child, site, id, opts)
+function Batch:fetch(child, site, id, opts, now)
   if self.problem then
     return nil, errors.new({ kind = "argument", message = self.problem }, { site = site.name, record_id = id })
   end
@@ -292,7 +302,8 @@ function Batch:fetch(child, site, id, opts)
     if refused then
       return nil, refused
     end
-    local record, err, transfer = fetch.record(child, site, id, opts, true)
+    local record, err, transfer = fetch.record(child, site, id, opts, true, now)
+    now = nil
     if record then
       if outage.since then
         outage:finish()

@@ -10,11 +10,11 @@ local pcall_yields, is_protected = protected.pcall_yields, protected.is_running
 --- What a fetch keeps in its call is documented in aitoearn.fetch.
 ---@class aitoearn.Call
 ---@field client aitoearn.Client
----@field waiting aitoearn.Transfer? the transfer or timer that it waits for
----@field cancelled boolean?
----@field is_over boolean? its task has ended before it: nobody hears of its end any more
+---@field waiting aitoearn.Transfer|false the transfer or timer that it waits for
+---@field cancelled boolean
+---@field is_over boolean its task has ended before it: nobody hears of its end any more
 ---@field batch aitoearn.Batch? the one whose consumer it is
----@field step aitoearn.CallStep? what it is doing
+---@field step aitoearn.CallStep|false what it is doing
 local Call = {}
 Call.__index = Call
 
@@ -27,9 +27,9 @@ Call.__index = Call
 ---@param client aitoearn.Client
 ---@return aitoearn.Call
 function M.new(client)
-  -- The nils make the table as large as it will get, so that it need not grow on the way.
-  return setmetatable({ client = client, waiting = nil, site = nil, id = nil, opts = nil, made = nil, started = nil,
-    give_up_at = nil, step = nil, endpoint = nil, cut_short = nil, transfer = nil }, Call)
+  -- With what a fetch will set, so that the table need not grow on the way.
+  return setmetatable({ client = client, waiting = false, cancelled = false, is_over = false, step = false, made = false,
+    started = false, give_up_at = false, site = nil }, Call)
 end
 
 --- Waits until a transfer is done. That of a cancelled call is so at once.
@@ -43,9 +43,10 @@ function Call:await(transfer)
   if not pcall_yields and is_protected() then
     coroutine.yield(transfer)
   else
-    self.client.host.await(transfer, self.client.engine, self)
+    local client = self.client
+    client.host.await(transfer, client.engine, self)
   end
-  self.waiting = nil
+  self.waiting = false
 end
 
 --- Sleeps.
@@ -66,11 +67,7 @@ function Call:sleep(seconds)
 end
 
 -- Without this library's frames in the way: lua's own "interrupted!", of a Ctrl-C, names a line of ours.
-local function after_run(call, ok, ...)
-  if ok then
-    return ...
-  end
-  local message = ...
+local function after_error(call, message)
   if not call.batch then
     call:abandon()
   end
@@ -78,14 +75,25 @@ local function after_run(call, ok, ...)
 end
 
 --- Runs a function in the caller's own coroutine. What is raised in it, by a Ctrl-C for one, ends the call.
----@param fn function
----@param ... any
----@return any ... what the function returns
-function Call:run(fn, ...)
+---@param fn function of up to four arguments and three results
+---@param a any
+---@param b? any
+---@param c? any
+---@param d? any
+---@return any, any, any # what the function returns, without the nils at its end
+function Call:run(fn, a, b, c, d)
   if not pcall_yields and coroutine.running() then
-    return fn(...)
+    return fn(a, b, c, d)
   end
-  return after_run(self, pcall(fn, ...))
+  local ok, first, second, third = pcall(fn, a, b, c, d)
+  if not ok then
+    after_error(self, first)
+  elseif third ~= nil then
+    return first, second, third
+  elseif second ~= nil then
+    return first, second
+  end
+  return first
 end
 
 ---@return "cancelled"|"closed"|nil ending why the call has to end

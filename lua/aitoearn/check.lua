@@ -1,6 +1,6 @@
 --- Checks of single values: each returns the value to use, or nil, what was expected, and perhaps what was got instead
---- (false: that is said already). And the door of the public functions, where what is wrong raises with the caller's
---- position.
+--- (false: the second says so already). And the door of the public functions, at which a wrong argument raises with the
+--- caller's position.
 ---@module "aitoearn.check"
 
 local core = require "aitoearn.core"
@@ -13,7 +13,7 @@ local MAX_REQUEST_ID_BYTES = 128
 
 --- Calls `fn`, which raises plain texts, and blames the caller for what it raises. Not to be used as a tail call, which
 --- leaves no caller.
----@param level integer 1: the function that calls `checked`; 2: who called that; …
+---@param level integer 1: the function that calls `checked`; 2: its caller; …
 ---@param fn function
 ---@param ... any
 ---@return any, any, any # the first three results of `fn`
@@ -23,16 +23,6 @@ function M.checked(level, fn, ...)
     error(first, level + 1)
   end
   return first, second, third
-end
-
---- Raises unless a method was called with a colon.
----@param self any
----@param class table the metatable that `self` must have
----@param call string what to write: "client:get_record"
-function M.self(self, class, call)
-  if getmetatable(self) ~= class then
-    error(("call it with a colon, %s(…), not with a dot"):format(call), 0)
-  end
 end
 
 --- What a value is, in words that show no text: it might be a key.
@@ -113,7 +103,7 @@ function M.request_id(value)
   return nil, ("string of 1 to %d bytes without control characters expected"):format(MAX_REQUEST_ID_BYTES)
 end
 
--- Headers that this client, or libcurl, sets; `instead`: the option that is there for it.
+-- Headers that this client, or libcurl, sets; by name: the option to use instead, or true.
 local RESERVED = {
   ["x-api-key"] = "api_key", ["x-request-id"] = "request_id", ["user-agent"] = "user_agent",
   ["accept-language"] = "accept_language",
@@ -245,15 +235,16 @@ local NOT_RECORDS = { ["."] = true, [".."] = true, queued = true, published = tr
 ---@param id any
 ---@return string?
 function M.id_problem(id)
-  if type(id) ~= "string" then
+  if core.is_id(id) and not NOT_RECORDS[id] then
+    return nil
+  elseif type(id) ~= "string" then
     return "string expected, got " .. type(id)
-  elseif id == "" or #id > 256 then
-    return "1 to 256 bytes expected"
+  elseif id == "" or #id > core.MAX_ID_BYTES then
+    return ("1 to %d bytes expected"):format(core.MAX_ID_BYTES)
   elseif core.has_control(id) then
     return "it holds a control character"
-  elseif NOT_RECORDS[id] then
-    return ("%q is not a record"):format(id)
   end
+  return ("%q is not a record"):format(id)
 end
 
 --- A function that returns one id after another, and nothing else: an iterator's further values are dropped.

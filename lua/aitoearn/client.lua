@@ -13,7 +13,7 @@ local sites = require "aitoearn.site"
 local stats = require "aitoearn.stats"
 local task = require "aitoearn.task"
 
-local checked, prepare = check.checked, methods.prepare
+local checked, get_record, prepare = check.checked, methods.get_record, methods.prepare
 
 -- How long a non-waiting poll may spend resuming tasks, in seconds.
 local FRAME_SHARE = 0.001
@@ -88,6 +88,7 @@ function M.new(config, version, system)
     end,
     defaults = { site = config.site, timeout = config.timeout, deadline = config.deadline, retry = config.retry },
     sites = by_name,
+    default_site = by_name[config.site],
     site_list = list,
     on_event = config.on_event,
     language = config.accept_language,
@@ -146,10 +147,12 @@ end
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
   check_place(self, "get_record")
-  if opts == nil then -- nothing can be wrong
-    return run_here(self, (prepare.get_record(self, id)))
+  local given, site = self.defaults, self.default_site
+  if opts ~= nil then
+    given, site = checked(2, methods.read, self, opts)
   end
-  return run_here(self, (checked(2, prepare.get_record, self, id, opts)))
+  local call = calls.new(self)
+  return call:run(get_record, call, site, id, given)
 end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.

@@ -1,4 +1,4 @@
---- What the environment says where the options say nothing: server, key, CA file, proxy, log.
+--- What the environment says if the options say nothing: server, key, CA file, proxy, log.
 --- What it says wrongly is no mistake of the program: it becomes the error of the calls.
 ---@module "aitoearn.environment"
 
@@ -25,7 +25,7 @@ local function failure(kind, name, problem)
   return { kind = kind, message = name .. ": " .. problem }
 end
 
---- The server; "cn" where there is none, or a wrong one.
+--- The server; "cn" if there is none, or a wrong one.
 ---@param allow_http? boolean
 ---@return string server
 ---@return aitoearn.Failure? problem
@@ -39,7 +39,7 @@ function M.server(allow_http)
 end
 
 --- The key.
----@return string? key nil: there is none; "" where it is wrong
+---@return string? key nil: there is none; "" if it is wrong
 ---@return aitoearn.Failure? problem
 function M.api_key()
   local value, name = read "AITOEARN_API_KEY"

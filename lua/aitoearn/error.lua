@@ -10,7 +10,21 @@ local M = {}
 -- The longest message, request id and part of a body, in bytes.
 local MESSAGE_BYTES, REQUEST_ID_BYTES, BODY_BYTES = 512, 128, 512
 
---- Takes the API key, and what else is secret, out of a failure's texts, where a server may have sent it back.
+-- A copy whose texts, at any depth, hold no secret.
+local function redact_value(value, list)
+  if type(value) == "string" then
+    return redact.redact(value, list, 2 * MESSAGE_BYTES)
+  elseif type(value) ~= "table" then
+    return value
+  end
+  local clean = {}
+  for name, part in pairs(value) do
+    clean[redact_value(name, list)] = redact_value(part, list)
+  end
+  return clean
+end
+
+--- Takes the API key, and what else is secret, out of a failure's texts, in case a server sent it back.
 ---@param failure aitoearn.Failure it is changed
 ---@param key string? as it was sent
 ---@param secrets string[]? the site's: values of its headers, passwords of its proxy
@@ -23,10 +37,11 @@ function M.redact(failure, key, secrets)
   failure.message = redact.urls(redact.redact(failure.message, list, 2 * MESSAGE_BYTES))
   failure.request_id = failure.request_id and redact.redact(failure.request_id, list, 2 * REQUEST_ID_BYTES)
   failure.body = failure.body and redact.redact(failure.body, list, BODY_BYTES)
+  failure.issues = redact_value(failure.issues, list)
 end
 
 -- The facts that an error keeps of its failure: those that users see, and those that `retry.ends_wait` asks for.
-local FACTS = { "code", "name", "http_status", "proxy", "not_json", "handshake" }
+local FACTS = { "code", "name", "http_status", "proxy", "not_json", "handshake", "issues" }
 
 ---@class aitoearn.Error
 local Error = { __name = "aitoearn.error" }

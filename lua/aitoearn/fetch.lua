@@ -9,7 +9,7 @@ local retry = require "aitoearn.retry"
 
 local M = {}
 
-local RECORD = records.metatable
+local RECORD, id_problem = records.metatable, check.id_problem
 
 local ENDINGS = {
   cancelled = "the call was cancelled",
@@ -34,21 +34,29 @@ local ENDINGS = {
 ---@field site aitoearn.Site
 ---@field id string
 ---@field opts table
----@field started number when the fetch began, on the host's clock
----@field made integer attempts so far
+---@field started number|false when the fetch began, on the host's clock
+---@field made integer|false attempts so far
 ---@field attempts table[]? the rows of `err.attempts`
----@field give_up_at number? seconds on the host's clock
+---@field give_up_at number|false seconds on the host's clock
 ---@field endpoint aitoearn.Endpoint? who is asked
 ---@field probing boolean? whether that is a probe
----@field avoid aitoearn.Endpoint? who failed before
----@field cut_short boolean? whether the attempt has less time than `timeout`
+---@field cut_short boolean? whether an attempt had less time than `timeout`; the later ones have less still
 ---@field slot number? under `max_rate`, not used yet
 ---@field transfer aitoearn.Transfer? the last attempt's
----@field fresh boolean? whether to ask over a new connection
+---@field named_pause number? seconds that the server wanted after a write whose outcome is not known
 ---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
+
+-- Where a list is over a limit, the query can be narrowed.
+local function is_long_list(call, failure)
+  return call.request and call.request.kind == "records" and failure.kind == "protocol"
+    and (failure.message:find("longer than", 1, true) or failure.message:find("too many values", 1, true))
+end
 
 local function fail(call, failure, context)
   context = context or {}
+  if is_long_list(call, failure) then
+    failure.hint = "list_too_long"
+  end
   context.site = call.site.name
   context.language = call.client.language
   context.record_id = call.id
@@ -58,7 +66,11 @@ local function fail(call, failure, context)
   return errors.new(failure, context)
 end
 
-local function fail_ended(call, ending)
+--- The error of a call that was ended from outside.
+---@param call aitoearn.Call
+---@param ending "cancelled"|"closed"
+---@return aitoearn.Error
+function M.ended(call, ending)
   return fail(call, { kind = ending, message = ENDINGS[ending] })
 end
 
@@ -115,7 +127,7 @@ local function wait_for_hold(call)
     end
     local ending = M.sleep_held(call, site, math.min(left, site.nap))
     if ending then
-      return fail_ended(call, ending)
+      return M.ended(call, ending)
     end
     left, held = site:look(client.now())
   end
@@ -142,7 +154,7 @@ local function wait_for_slot(call)
     if ending then
       site:return_turn(call.slot) -- unless the cancel has given it back
       call.slot = nil
-      return fail_ended(call, ending)
+      return M.ended(call, ending)
     end
     call.slot, taken = nil, again and slot
   until not (again or site:held(client.now())) -- a hold that began before its slot came
@@ -166,7 +178,9 @@ local function note_health(call, failure)
   if failure and is_our_doing(call, failure) then
     return release_probe(call)
   end
-  call.probing = nil
+  if call.probing then
+    call.probing = nil
+  end
   local event, seconds
   if failure and retry.counts_against_endpoint(failure) then
     event, seconds = call.site:fail(endpoint, client.now())
@@ -238,39 +252,59 @@ local function give_methods(value, kind)
   end
 end
 
+-- Why an attempt is not made, known before it is.
+local function problem_before(call, endpoint, key, problem)
+  local ending = call:ended()
+  if not ending and not endpoint.problem and key then
+    return nil
+  end
+  release_probe(call)
+  return endpoint.problem or { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
+end
+
+-- How long the attempt may take.
+---@return number|false|nil timeout from when it has a connection
+---@return number? left from now
+local function time_for(call, opts, now)
+  local timeout, deadline, limit = opts.timeout, opts.deadline, call.give_up_at
+  if limit then
+    local left = limit > now and limit - now or 0
+    if not timeout or left < timeout then
+      call.cut_short = true
+    end
+    return timeout, left
+  elseif deadline and not (timeout and timeout <= deadline) then -- in a batch: the clock starts when it is sent
+    call.cut_short, timeout = true, deadline
+  end
+  return timeout
+end
+
 --- One attempt.
+---@param call aitoearn.Call
+---@param request aitoearn.Request? nil: the GET of a record
+---@param now number
+---@param avoid aitoearn.Endpoint? who failed before
+---@param fresh boolean? whether to ask over a new connection
 ---@return any value the record, or what the request's kind is
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
-local function attempt(call)
+local function attempt(call, request, now, avoid, fresh)
   local client, site, opts = call.client, call.site, call.opts
-  local now = client.now()
-  local endpoint, probing = site:choose(now, call.avoid)
-  local key, problem = site.api_key()
-  call.endpoint, call.probing = endpoint, probing or nil
-  if endpoint.problem then
-    release_probe(call)
-    return nil, endpoint.problem
+  local endpoint, probing = site:choose(now, avoid)
+  call.endpoint = endpoint
+  if probing then
+    call.probing = true
   end
-  local ending = call:ended() -- the key function may have done anything
-  if ending or not key then
-    release_probe(call)
-    return nil, { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
+  local key, problem = site.api_key() -- it may have done anything
+  if not key or endpoint.problem or client.closed or call.cancelled then
+    return nil, problem_before(call, endpoint, key, problem)
   end
-  local timeout, left = opts.timeout, nil
-  if call.give_up_at then
-    left = math.max(call.give_up_at - now, 0)
-    call.cut_short = not timeout or left < timeout
-  elseif opts.deadline then -- in a batch: the clock starts when it is sent
-    call.cut_short = not timeout or opts.deadline < timeout
-    timeout = math.min(timeout or opts.deadline, opts.deadline)
-  end
-  local request = call.request
+  local timeout, left = time_for(call, opts, now)
   local transfer
   if request then
     transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
   else
-    transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, call.fresh)
+    transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, fresh)
   end
   call.made = call.made + 1
   client.attempts = client.attempts + 1
@@ -287,7 +321,9 @@ local function attempt(call)
   else
     setmetatable(record, RECORD)
   end
-  note_health(call, failure)
+  if failure or endpoint.failures > 0 or call.probing then
+    note_health(call, failure)
+  end
   if (failure or client.observed) and not call.is_over then
     note_attempt(call, transfer, failure)
   end
@@ -302,7 +338,7 @@ local function is_slipped(call, record, transfer)
     site.ids_match = true
     return false
   end
-  return site.ids_match and not call.fresh and transfer.is_reused and transfer:is_reused()
+  return site.ids_match and transfer.is_reused and transfer:is_reused()
 end
 
 --- Whether to try again, and when.
@@ -312,6 +348,7 @@ local function next_attempt(call, failure)
   local client, site, policy = call.client, call.site, call.opts.retry
   local now = client.now()
   if call.request and call.request.is_write and retry.may_have_happened(failure) then
+    call.named_pause = retry.retry_after(failure, client.time())
     return nil, { may_have_happened = true }
   end
   local other = site:has_other(call.endpoint, now)
@@ -340,7 +377,11 @@ local function next_attempt(call, failure)
   return pause, context
 end
 
-local function note_retry(call, failure, delay)
+--- Counts and reports that a request is sent again.
+---@param call aitoearn.Call
+---@param failure table `kind`, `code`, `http_status` of how it ended before
+---@param delay number seconds
+function M.note_retry(call, failure, delay)
   local client = call.client
   client.retries = client.retries + 1
   if client.observed then
@@ -357,13 +398,12 @@ end
 
 -- Forgets the call's last fetch.
 local function reset(call)
-  call.attempts, call.give_up_at, call.endpoint, call.avoid, call.cut_short = nil, nil, nil, nil, nil
-  call.transfer, call.fresh, call.request = nil, nil, nil
+  call.attempts, call.endpoint, call.cut_short, call.transfer, call.request = nil, nil, nil, nil, nil
+  call.give_up_at, call.named_pause = false, nil
 end
 
 -- Starts a fetch in a call.
-local function begin(call, site, id, opts, in_batch)
-  local now = call.client.now()
+local function begin(call, site, id, opts, now, in_batch)
   if call.made then
     reset(call)
   end
@@ -374,37 +414,44 @@ local function begin(call, site, id, opts, in_batch)
 end
 
 -- Sends attempts until one brings an answer, or none will.
-local function run(call, problem)
-  local site, host = call.site, call.client.host
+local function run(call, request, now, problem, avoid)
+  local site, client = call.site, call.client
+  local host = client.host
   problem = problem or host.problem and host.problem()
   if problem then
     return nil, fail(call, { kind = "argument", message = problem })
   end
+  local fresh
   while true do
-    local ended = call:ended()
-    local err = ended and fail_ended(call, ended) or not site:is_open() and wait_for_slot(call)
-    if err then
-      return nil, err
+    if client.closed or call.cancelled then
+      return nil, M.ended(call, call:ended())
+    elseif not site:is_open() then
+      local err = wait_for_slot(call)
+      if err then
+        return nil, err
+      end
+      now = client.now()
     end
-    local value, failure, transfer = attempt(call)
-    if value and (call.request or not is_slipped(call, value, transfer)) then
+    local value, failure, transfer = attempt(call, request, now, avoid, fresh)
+    if value and (request or fresh or not is_slipped(call, value, transfer)) then
       site.budget:success()
       return value, nil, transfer
     elseif value then
-      call.fresh = true
-      note_retry(call, {}, 0)
+      fresh, now = true, client.now()
+      M.note_retry(call, {}, 0)
     else
       local pause, context = next_attempt(call, failure)
       if not pause then
         explain_deadline(call, failure)
         return nil, fail(call, failure, context)
       end
-      note_retry(call, failure, pause)
-      call.avoid = call.endpoint
+      M.note_retry(call, failure, pause)
+      avoid = call.endpoint
       local ending = call:sleep(pause)
       if ending then
-        return nil, fail_ended(call, ending)
+        return nil, M.ended(call, ending)
       end
+      now = client.now()
     end
   end
 end
@@ -416,27 +463,30 @@ end
 ---@param opts table `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; and `give_up_at`, where
 --- the deadline began before now
 ---@param in_batch? boolean its deadline starts when it is first sent, not now
+---@param now? number on the host's clock
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 ---@return aitoearn.Transfer? transfer that brought the record
-function M.record(call, site, id, opts, in_batch)
-  begin(call, site, id, opts, in_batch)
-  local problem = check.id_problem(id)
-  return run(call, problem and "record id: " .. problem)
+function M.record(call, site, id, opts, in_batch, now)
+  now = now or call.client.now()
+  begin(call, site, id, opts, now, in_batch)
+  local problem = id_problem(id)
+  return run(call, nil, now, problem and "record id: " .. problem)
 end
 
 --- Sends a request of another kind.
 ---@param call aitoearn.Call
 ---@param site aitoearn.Site
 ---@param request aitoearn.Request
----@param opts table as for `record`; and `made`, the attempts that were made before
+---@param opts table as for `record`; and `made`, the attempts that were made before, and `avoid`, who failed in them
 ---@return any value as `transfer:result(request.kind)` returns it
 ---@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
 ---@return aitoearn.Transfer? transfer that brought the value
 function M.request(call, site, request, opts)
-  begin(call, site, request.id, opts)
+  local now = call.client.now()
+  begin(call, site, request.id, opts, now)
   call.request = request
-  return run(call, request.problem)
+  return run(call, request, now, request.problem, opts.avoid)
 end
 
 --- Fills the table of the option `response`: what the record does not say.

@@ -36,6 +36,14 @@ local HINTS = {
     en = "a record lives on one site only: client:locate asks each that the client knows",
     zh = "一条记录只存在于一个站点：client:locate 会逐个询问客户端已配置的站点",
   },
+  record_id = {
+    en = "the id that belongs here is the record's own, its id, not its taskId; and a record lives on one site only",
+    zh = "此处应使用记录自身的 ID（id），而不是 taskId；并且一条记录只存在于一个站点",
+  },
+  not_supported = {
+    en = "this platform cannot do that: what can be done to a post differs from one platform to another",
+    zh = "该平台不支持此操作：各平台支持的操作不尽相同",
+  },
   id_is_url = {
     en = "that id looks like a URL: the id is what stands behind its last slash",
     zh = "这个 ID 像是一个网址：ID 是最后一个斜杠之后的部分",
@@ -135,6 +143,15 @@ local function http_hint(http_status)
   end
 end
 
+local BY_CODE = {
+  [code.UNAUTHORIZED] = "key",
+  [code.API_KEY_INVALID] = "key",
+  [code.NOT_FOUND] = "unknown_path",
+  [code.PUBLISH_RECORD_NOT_FOUND] = "other_site",
+  [code.PUBLISH_TASK_NOT_FOUND] = "record_id",
+  [code.CHANNEL_PUBLISH_PLATFORM_NOT_SUPPORTED] = "not_supported",
+}
+
 -- The name of a hint.
 local function hint_name(err, failure)
   local kind = failure.kind
@@ -146,12 +163,8 @@ local function hint_name(err, failure)
     return about_id
   elseif failure.proxy then
     return (failure.message or ""):find("407", 1, true) and "proxy_login" or "proxy"
-  elseif kind == "api" and (failure.code == code.UNAUTHORIZED or failure.code == code.API_KEY_INVALID) then
-    return "key"
-  elseif kind == "api" and failure.code == code.NOT_FOUND then
-    return "unknown_path"
-  elseif kind == "api" and failure.code == code.PUBLISH_RECORD_NOT_FOUND then
-    return "other_site"
+  elseif kind == "api" and failure.code then
+    return BY_CODE[failure.code]
   elseif kind == "protocol" and failure.not_json and (failure.body or ""):find "^%s*<" then
     return "web_page"
   elseif kind == "http" then
@@ -164,7 +177,7 @@ end
 --- The hint of an error.
 ---@param err aitoearn.Error
 ---@param failure aitoearn.Failure that it was made of
----@param language? string as in the option `accept_language`: Chinese where it begins with "zh", else English
+---@param language? string as in the option `accept_language`: Chinese if it begins with "zh", else English
 ---@return string?
 function M.of(err, failure, language)
   local name = hint_name(err, failure)

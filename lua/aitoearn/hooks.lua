@@ -7,7 +7,7 @@
 ---   there, in every host.
 --- * They must not yield: one that does fails with an error that names it. (In nginx, which schedules its light threads
 ---   itself, nginx's own waits work in there.)
---- * What a hook raises, whatever it is, is reported and stops nothing. What the others raise, the call raises.
+--- * Whatever a hook raises is reported and stops nothing. What the others raise, the call raises.
 ---@module "aitoearn.hooks"
 
 local M = {}
@@ -54,7 +54,7 @@ local function after_pcall(co, outer, name, ok, ...)
   return false, raised(name, (...))
 end
 
--- In a coroutine of nginx's, where to make another for each function would cost memory until the request ends.
+-- In nginx's own coroutine, in which making another for each function would cost memory until the request ends.
 local function call_here(client, name, fn, ...)
   client.hook = name -- from now on it is looked at closely
   local co = running()
@@ -65,7 +65,7 @@ local function call_here(client, name, fn, ...)
   return after_pcall(co, outer, name, pcall(fn, ...))
 end
 
---- Calls a function of the caller's, as `pcall` does. What it raised is never nil or false.
+--- Calls one of the caller's functions, as `pcall` does. What it raised is never nil or false.
 ---@param client aitoearn.Client
 ---@param name string of the option or hook, for messages
 ---@param fn function
@@ -77,7 +77,7 @@ function M.call(client, name, fn, ...)
     return call_here(client, name, fn, ...)
   end
   local runner = client.runner
-  client.runner = nil -- a hook in a hook gets one of its own
+  client.runner = nil -- a hook in a hook gets another
   if not runner or status(runner) ~= "suspended" then
     runner = create(serve)
   end
@@ -86,7 +86,7 @@ function M.call(client, name, fn, ...)
   return after_runner(client, runner, outer, resume(runner, fn, ...))
 end
 
---- Raises inside of a function of the caller's, where no call may wait.
+--- Raises if one of the caller's functions runs: no call may wait in there.
 ---@param method string
 function M.refuse_wait(method)
   local name = names[running()]
@@ -158,7 +158,7 @@ local function line_of(client, event)
   return (("%s %s"):format(tostring(event.type), table.concat(fields, " ")):gsub("%c", " "))
 end
 
--- Neovim's screen belongs to its user: there the lines go to a file of its own.
+-- Neovim's screen belongs to its user: there the lines go to a file.
 local function append_in_neovim(vim, line)
   vim.schedule(function()
     local ok, folder = pcall(vim.fn.stdpath, "log") -- Neovim 0.8
@@ -181,7 +181,7 @@ local function write_line(line)
   end
 end
 
---- Tells `on_event` and the log of something that happened. Ask `client.observed` first: an event is a table.
+--- Reports an event to `on_event` and the log. Ask `client.observed` first: an event is a table.
 ---@param client aitoearn.Client
 ---@param event aitoearn.Event
 function M.emit(client, event)

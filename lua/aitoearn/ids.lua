@@ -24,9 +24,9 @@ local function is_file(source)
   return kind == "userdata" and io.type(source) == "file" or kind == "table" and type(source.read) == "function"
 end
 
---- An iterator over the ids in a file; CRLF, a byte order mark, blank lines and white space around an id are nothing.
---- It holds one line in memory. A file that is given is left open at the end, one that is named is closed. A failure to
---- read on raises: to end there would pass for the end of the ids.
+--- An iterator over the ids in a file; CRLF, a byte order mark, blank lines and white space around an id are skipped.
+--- It holds one line in memory. An open file is left open at the end, one given by its path is closed. A read that fails
+--- later raises: an early end would look like the end of the ids.
 ---@param source string|file* a path, or an open file
 ---@return (fun(): string?)? next_id
 ---@return string? problem why the file cannot be read, as `io.open` says it

@@ -16,8 +16,14 @@ Iterator.__index = Iterator
 Iterator.__name = "aitoearn.iterator"
 
 function Iterator:__call()
-  hooks.refuse_wait(self.method)
   local batch = self.batch
+  if batch.client.hook then
+    hooks.refuse_wait(self.method)
+  end
+  local id, record, err = batch:take_early()
+  if id ~= nil then
+    return id, record, err
+  end
   return batch.call:run(batch.next, batch)
 end
 

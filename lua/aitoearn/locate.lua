@@ -22,24 +22,24 @@ function M.memory()
 end
 
 -- Remembers where an id lives, and forgets the oldest.
-local function remember(homes, id, site)
-  if not homes.sites[id] then
-    homes.at = homes.at % REMEMBERED_IDS + 1
-    local oldest = homes.ring[homes.at]
+local function remember(memory, id, site)
+  if not memory.sites[id] then
+    memory.at = memory.at % REMEMBERED_IDS + 1
+    local oldest = memory.ring[memory.at]
     if oldest then
-      homes.sites[oldest] = nil
+      memory.sites[oldest] = nil
     end
-    homes.ring[homes.at] = id
+    memory.ring[memory.at] = id
   end
-  homes.sites[id] = site
+  memory.sites[id] = site
 end
 
 -- All sites, the one that is remembered first.
 local function sites_to_ask(client, id)
-  local home = client.homes.sites[id]
-  local list = { home }
+  local remembered = client.homes.sites[id]
+  local list = { remembered }
   for _, site in ipairs(client.site_list) do
-    if site ~= home then
+    if site ~= remembered then
       list[#list + 1] = site
     end
   end
@@ -62,7 +62,7 @@ end
 ---@param id string
 ---@param opts table as for `fetch.record`
 ---@return aitoearn.Record? record
----@return string|aitoearn.Error site_name or the error: not found only where every site said so, else the first other one
+---@return string|aitoearn.Error site_name or the error: "not found" only if every site said so, else the first other one
 function M.record(call, id, opts)
   local client = call.client
   local given = fetch_options(client, opts)

@@ -105,12 +105,24 @@ local function cancel_get_record(call)
   return M.cancel_single(call, "get_record", call.started, call.id, call.opts)
 end
 
+--- Makes the call `get_record`.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param id string
+---@param given table the call's options
+---@return aitoearn.Record? record
+---@return aitoearn.Error? err
+function M.get_record(call, site, id, given)
+  local client = call.client
+  client.calls = client.calls + 1
+  local record, err = fetch.record(call, site, id, given)
+  return M.answer(call, "get_record", call.started, id, given, record, err)
+end
+
 function prepare.get_record(client, id, opts)
   local given, site = M.read(client, opts)
   return function(call)
-    client.calls = client.calls + 1
-    local record, err = fetch.record(call, site, id, given)
-    return M.answer(call, "get_record", call.started, id, given, record, err)
+    return M.get_record(call, site, id, given)
   end, cancel_get_record
 end
 
@@ -194,7 +206,7 @@ local function record_batch(call, method, next_id, given, site)
   end, function(child, id)
     local started = client.now()
     client.calls = client.calls + 1
-    local record, err = batch:fetch(child, site, id, given)
+    local record, err = batch:fetch(child, site, id, given, started)
     if not batch.closed then
       report_end(client, method, started, id, record, err)
     end

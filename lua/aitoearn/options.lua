@@ -7,6 +7,7 @@ local base_url = require "aitoearn.base_url"
 local check = require "aitoearn.check"
 local environment = require "aitoearn.environment"
 local retry = require "aitoearn.retry"
+local rules = require "aitoearn.rules"
 local secrets = require "aitoearn.secrets"
 local text = require "aitoearn.text"
 
@@ -16,52 +17,6 @@ local MIB = 1024 * 1024
 
 local function raise(form, ...)
   error(form:format(...), 0)
-end
-
---- `expected` and what came; a check whose value may be a key says itself what it got, or false for nothing at all.
-local function problem_with(value, expected, got)
-  if got == nil then
-    got = check.describe(value)
-  end
-  return expected .. (got and ", got " .. got or "")
-end
-
-local function raise_unknown(name, rules, prefix)
-  local known, inherited = {}, getmetatable(rules)
-  for _, names in ipairs { rules, inherited and inherited.__index or {} } do
-    for known_name in pairs(names) do
-      known[known_name] = true
-    end
-  end
-  local meant = type(name) == "string" and text.nearest(name, known)
-  raise("%s%s: unknown option%s", prefix, tostring(name), meant and ("; did you mean %s?"):format(meant) or "")
-end
-
---- Checks a table of options against a table of rules; false is a value like any other.
----@return table values to use, defaults included
-local function read(given, rules, prefix)
-  prefix = prefix or ""
-  local values = {}
-  if given ~= nil and type(given) ~= "table" then
-    raise("%s: table expected, got %s", prefix ~= "" and prefix:sub(1, -2) or "options", type(given))
-  end
-  for name, value in pairs(given or {}) do
-    local rule = rules[name]
-    if not rule then
-      raise_unknown(name, rules, prefix)
-    end
-    local checked, expected, got = rule.check(value)
-    if checked == nil then
-      raise("%s%s: %s", prefix, name, problem_with(value, expected, got))
-    end
-    values[name] = checked
-  end
-  for name, rule in pairs(rules) do
-    if values[name] == nil then
-      values[name] = rule.default
-    end
-  end
-  return values
 end
 
 local RETRY_RULES = {
@@ -75,7 +30,7 @@ local function read_retry(given, defaults)
   if given == nil then
     return defaults
   end
-  local policy = read(given or { max_attempts = 1 }, RETRY_RULES, "retry.")
+  local policy = rules.read(given or { max_attempts = 1 }, RETRY_RULES, "retry.")
   for name in pairs(RETRY_RULES) do
     if given and given[name] == nil then
       policy[name] = defaults[name]
@@ -84,14 +39,14 @@ local function read_retry(given, defaults)
   return policy
 end
 
-local function server(value)
+local function check_server(value)
   if type(value) == "string" or (type(value) == "table" and #value > 0) then
     return value
   end
   return nil, '"cn", "intl", a base URL or a list of base URLs expected'
 end
 
-local function sites(value)
+local function check_sites(value)
   if type(value) == "table" and next(value) ~= nil then
     return value
   end
@@ -106,9 +61,9 @@ local function table_or_false(value)
 end
 
 local RULES = {
-  server = { check = server },
+  server = { check = check_server },
   api_key = { check = check.api_key },
-  sites = { check = sites },
+  sites = { check = check_sites },
   site = { check = check.text },
   connect_timeout = { check = check.seconds_or_false, default = 5 },
   timeout = { check = check.seconds_or_false, default = 15 },
@@ -155,7 +110,7 @@ local CALL_RULES = {
   request_id = { check = check.request_id },
 }
 
---- A table of the caller's that a call of one record, or of one list or flow, fills in.
+--- The option `response`: a table that a call of one record, or of one list or flow, fills in.
 M.response_rule = { check = check.table }
 
 local SINGLE_CALL_RULES = setmetatable({ response = M.response_rule }, { __index = CALL_RULES })
@@ -169,7 +124,7 @@ end
 table.sort(M.names)
 
 --- The header lines of a site: its own headers in the place of the client's.
----@return string[]? lines nil where there are none
+---@return string[]? lines nil: there are none
 ---@return string[] values
 local function header_lines(of_client, of_site)
   local by_key, lines, values = {}, {}, {}
@@ -249,7 +204,7 @@ local function several_sites(values)
       raise("sites: names of sites expected as keys, got %s", check.describe(name))
     end
     local path = ("sites.%s."):format(name)
-    local site = read(given, SITE_RULES, path)
+    local site = rules.read(given, SITE_RULES, path)
     site.server = site.server or (base_url.public[name] and name)
     for _, option in ipairs { "server", "api_key" } do -- the environment's are not read for sites
       if not site[option] then
@@ -315,7 +270,7 @@ end
 ---@return table config every option; `sites` an array of what `sites.new` takes, the key as `secrets.key_source` keeps it;
 --- `site` the default's name; `max_list_bytes`
 function M.read(given)
-  local values = read(given, RULES)
+  local values = rules.read(given, RULES)
   values.retry = read_retry(values.retry, retry.defaults)
   if values.sites and (values.server or values.api_key) then
     raise("%s: goes inside of sites where that is given", values.server and "server" or "api_key")
@@ -343,14 +298,14 @@ function M.read_call(given, defaults, more)
   if given == nil and not more then
     return defaults
   end
-  local rules = SINGLE_CALL_RULES
+  local call_rules = SINGLE_CALL_RULES
   if more then
-    rules = setmetatable({}, { __index = CALL_RULES })
+    call_rules = setmetatable({}, { __index = CALL_RULES })
     for name, rule in pairs(more) do
-      rules[name] = rule
+      call_rules[name] = rule
     end
   end
-  local call = read(given, rules)
+  local call = rules.read(given, call_rules)
   for _, name in ipairs { "site", "timeout", "deadline" } do
     if call[name] == nil then
       call[name] = defaults[name]

@@ -12,9 +12,9 @@ local FIRST_PROBE, LONGEST_PROBE = 0.1, 1
 --- One batch has one. It is under way while `since` is set.
 ---@class aitoearn.Outage
 ---@field private client aitoearn.Client
----@field since number? when connections began to be refused
+---@field since number|false when connections began to be refused
 ---@field private err aitoearn.Error the last refusal
----@field private prober aitoearn.Call? who is finding out whether the site is back
+---@field private prober aitoearn.Call? the one that finds out whether the site is back
 ---@field private probe_delay number seconds
 local Outage = {}
 Outage.__index = Outage
@@ -22,7 +22,7 @@ Outage.__index = Outage
 ---@param client aitoearn.Client
 ---@return aitoearn.Outage
 function M.new(client)
-  return setmetatable({ client = client }, Outage)
+  return setmetatable({ client = client, since = false }, Outage)
 end
 
 -- When an id stops waiting for its site: an outage may last as long as a call's deadline, a wait as long as itself.
@@ -80,7 +80,7 @@ end
 
 --- The site answers.
 function Outage:finish()
-  self.since, self.prober = nil, nil
+  self.since, self.prober = false, nil
 end
 
 return M

@@ -1,5 +1,5 @@
 --- When to look at a record again: often while something is about to happen, seldom otherwise.
---- Pure: the random source and the times come in as arguments. A pacer belongs to one record that somebody waits for.
+--- Pure: the random source and the times come in as arguments. A pacer belongs to one record that is waited for.
 ---@module "aitoearn.pace"
 
 local core = require "aitoearn.core"
@@ -46,8 +46,8 @@ local RULES = {
   [status.CANCELED] = FINAL,
 }
 
-local function clamp(value, least, most)
-  return math.max(least, math.min(most, value))
+local function clamp(value, low, high)
+  return math.max(low, math.min(high, value))
 end
 
 --- Waits for one record.
@@ -93,7 +93,7 @@ local function interval_for(record, now, since)
 end
 
 --- How long to sleep before the next look at the record.
---- Jitter stands where a crowd would move in step: before the publish time (posts are scheduled for round hours), on the
+--- Jitter is added when many clients would act in step: before the publish time (posts are scheduled for round hours), on the
 --- first look at a new status (one tick of the server's scheduler moves many), and at the slowest pace. In between
 --- the looks keep the distance they have, and a fifth off each would only be a fifth more requests.
 ---@param record table the record as just read, with the API's field names

@@ -95,7 +95,9 @@ function M.encode(given, new_flow_id, now)
   body.flowId = given.flowId or new_flow_id()
   body.publishAt = M.time(given.publishAt == nil and now or given.publishAt, "post.publishAt")
   body.content = copy(given.content)
-  body.content.media = body.content.media or {}
+  if body.content.media == nil then
+    body.content.media = {}
+  end
   return json.encode(body, "post"), body.flowId
 end
 

@@ -1,7 +1,7 @@
---- A pcall that what it calls can wait in, for PUC Lua 5.1, whose own cannot be yielded across.
+--- A pcall in which calls can wait, for PUC Lua 5.1, whose own cannot be yielded across.
 ---
---- The function runs in a coroutine of its own, and what that one waits for is awaited by the coroutine around it. So a
---- host sees the outer coroutine.
+--- The function runs in an inner coroutine, which yields what it waits for to the outer one. So a host sees the outer
+--- coroutine.
 ---@module "aitoearn.protected"
 
 local M = {}

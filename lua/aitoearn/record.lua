@@ -1,5 +1,5 @@
 --- The record type: a plain table with the API's field names, whose metatable brings the verdicts as methods.
---- Each verdict is a function of this module too; our own code calls the functions, since a server's field could hide a
+--- Each verdict is a function of this module too; the library calls the functions, since a server's field could hide a
 --- method. The rules come from the platform's table of statuses.
 ---@module "aitoearn.record"
 
@@ -36,7 +36,7 @@ local function is_text(value)
   return type(value) == "string" and value ~= ""
 end
 
---- Nothing changes it any more (a person's retry can revive a failed one).
+--- No further change is expected (a person's retry can revive a failed one).
 ---@param record aitoearn.Record
 ---@return boolean
 function verdicts.is_final(record)
@@ -64,7 +64,7 @@ function verdicts.has_link(record)
   return is_text(record.workLink)
 end
 
--- A whole second is an integer where Lua has them: `os.date` takes no other number there.
+-- A whole second is an integer if Lua has integers: `os.date` takes no other number there.
 local function unix(value)
   local seconds = type(value) == "string" and parse_datetime(value) or nil
   return seconds and to_integer and to_integer(seconds) or seconds
@@ -91,7 +91,7 @@ function verdicts.updated_at(record)
   return unix(record.updatedAt)
 end
 
--- How long a record has hung in PUBLISHING by now, in seconds; nil where it has not.
+-- How long a record has hung in PUBLISHING by now, in seconds; nil if it has not.
 local function stalled_for(record, now)
   if record.status ~= status.PUBLISHING or is_text(record.platformWorkId) then
     return nil

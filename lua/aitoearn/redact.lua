@@ -5,12 +5,12 @@ local M = {}
 
 local MARK = "***"
 
--- A secret that goes on where the text was cut is recognized by so many of its characters.
+-- A secret that the end of the text cuts off is recognized by this many of its characters.
 local ENOUGH = 8
 
-local NAMED = { ["&"] = "amp;", ["<"] = "lt;", [">"] = "gt;", ['"'] = "quot;", ["'"] = "apos;" }
+local ENTITIES = { ["&"] = "amp;", ["<"] = "lt;", [">"] = "gt;", ['"'] = "quot;", ["'"] = "apos;" }
 
--- The characters of a secret: of UTF-8 where it is that, else its bytes. Several backslashes count as one: each round of
+-- The characters of a secret: of UTF-8 if it is that, else its bytes. Several backslashes count as one: each round of
 -- escaping doubles them.
 local function characters(secret)
   local list, at = {}, 1
@@ -93,7 +93,7 @@ local function match_entity(text, at, char)
   if char == "&" and behind > at then
     return behind
   end
-  local name = NAMED[char]
+  local name = ENTITIES[char]
   if name and text:sub(behind, behind + #name - 1) == name then
     return behind + #name
   end

@@ -14,7 +14,7 @@ local M = {}
 ---@field base number seconds: the longest first backoff
 ---@field max_delay number seconds: the longest backoff of all
 
---- How an attempt ended when it did not bring a record.
+--- Why an attempt failed, as the C part states it.
 ---@class aitoearn.Failure
 ---@field kind aitoearn.ErrorKind
 ---@field message string
@@ -24,9 +24,10 @@ local M = {}
 ---@field request_id string?
 ---@field body string? its beginning, for kinds `http` and `protocol`
 ---@field handshake boolean? kind `tls`: the handshake was cut off, as against a certificate that is wrong
----@field not_json boolean? the body was no JSON at all (a web page, most often)
+---@field not_json boolean? the body was no JSON at all (usually a web page)
 ---@field proxy boolean? a proxy refused, or libcurl cannot read its URL
 ---@field data_retryable boolean? the body's `data.retryable`
+---@field issues table? the body's `data` where it holds `issues`
 ---@field sent boolean? the request may have reached the server
 ---@field retry_after number? seconds, from the header's either form
 ---@field ttl number? seconds, the body's `data.ttl`
@@ -34,7 +35,7 @@ local M = {}
 ---@field date number? Unix seconds, the server's `Date`
 ---@field hint string? in the place of the hint that the error would have: one of aitoearn.error's, or a sentence
 
---- What holds where the caller says nothing.
+--- The policy of a caller that gives none.
 M.defaults = { max_attempts = 3, base = 0.25, max_delay = 10 }
 
 -- Attempts in all. A malformed id can cause a 500 for ever: one more attempt, no third.
@@ -63,14 +64,14 @@ local BY_KIND = { dns = ANY, connect = ANY, timeout = ANY, transport = ANY }
 
 local NOT_ANSWERED = { dns = true, connect = true, tls = true, timeout = true, transport = true }
 
--- The shortest wait after a 429 that named no time, in seconds.
+-- The shortest wait after a 429 without a time, in seconds.
 local RATE_LIMITED_PAUSE = 1
 
 -- Longer waits than a week, in seconds, are taken for nonsense: one would hold its site for good.
 local LONGEST_RETRY_AFTER = 7 * 24 * 3600
 
 -- base * 2^40 is beyond any sensible max_delay; more would end in infinity.
-local MOST_DOUBLINGS = 40
+local MAX_DOUBLINGS = 40
 
 --- How often to send the same request at most, because of how an attempt failed.
 ---@param failure aitoearn.Failure
@@ -139,7 +140,7 @@ end
 --- Whether a failed look ends a wait before its time. Nothing else does.
 ---@param failure aitoearn.Failure|aitoearn.Error
 ---@param seen_good boolean whether the wait has seen a good record
----@param id string? the record's id; nil where what is waited for is no record
+---@param id string? the record's id; nil: what is waited for is no record
 ---@param in_a_row? integer how often in a row the wait's looks ended with this `code` or `http_status`; default 1
 ---@return boolean
 function M.ends_wait(failure, seen_good, id, in_a_row)
@@ -159,7 +160,7 @@ function M.ends_wait(failure, seen_good, id, in_a_row)
   return not seen_good and ends_first_look(failure, id, in_a_row)
 end
 
---- Whether this end says something about the endpoint's health.
+--- Whether this failure says something about the endpoint's health.
 --- An envelope with code 500 under HTTP 200 does not: the endpoint is well and the platform behind it is not.
 ---@param failure aitoearn.Failure
 ---@return boolean
@@ -173,9 +174,9 @@ function M.counts_against_endpoint(failure)
   return type(failure.http_status) == "number" and failure.http_status >= 500
 end
 
--- The longest backoff after so many attempts, in seconds.
+-- The longest backoff after that many attempts, in seconds.
 local function ceiling(policy, attempt)
-  return math.min(policy.max_delay, policy.base * 2 ^ math.min(attempt - 1, MOST_DOUBLINGS))
+  return math.min(policy.max_delay, policy.base * 2 ^ math.min(attempt - 1, MAX_DOUBLINGS))
 end
 
 --- Full-jitter exponential backoff.
@@ -193,26 +194,26 @@ local function is_number(value)
   return type(value) == "number" and value >= 0 and value < math.huge
 end
 
--- 0 names no time: "now" is no time to come back at.
-local function is_named(seconds)
+-- 0 is no time to come back at: it means "now".
+local function is_wait(seconds)
   return is_number(seconds) and seconds > 0 and seconds <= LONGEST_RETRY_AFTER
 end
 
 --- When the server said to come back, in seconds from now.
---- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; where one names no time, or nonsense (more than a
+--- `Retry-After` comes before `data.ttl` before `X-RateLimit-Reset`; if one says no time, or nonsense (more than a
 --- week), the next one counts. The reset is a time by the server's clock, so it is read against the server's `Date`
---- where that is known.
+--- if that is known.
 ---@param failure aitoearn.Failure
 ---@param now number Unix seconds
----@return number? seconds nil where the server named no time
+---@return number? seconds nil: the server said no time
 function M.retry_after(failure, now)
-  if is_named(failure.retry_after) then
+  if is_wait(failure.retry_after) then
     return failure.retry_after
-  elseif is_named(failure.ttl) then
+  elseif is_wait(failure.ttl) then
     return failure.ttl
   elseif is_number(failure.rate_limit_reset) then
     local left = failure.rate_limit_reset / 1000 - (is_number(failure.date) and failure.date or now)
-    return is_named(left) and left or nil
+    return is_wait(left) and left or nil
   end
 end
 
@@ -225,15 +226,15 @@ function M.is_rate_limited(failure)
 end
 
 --- How long to wait before the next attempt.
---- A time that the server names is never shorter than `base`: one of microseconds would be obeyed a thousand times a
---- second. After a 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
+--- The server's time counts as `base` at least: one of microseconds would be obeyed a thousand times a second. After a
+--- 429 without a time the wait is spread over at least a second, so that a crowd does not come back at once.
 ---@param policy aitoearn.RetryPolicy
 ---@param failure aitoearn.Failure
 ---@param attempt integer attempts made so far, 1 or more
 ---@param random fun():number at least 0 and below 1
 ---@param now number Unix seconds
 ---@return number seconds
----@return boolean from_server whether the server named the time
+---@return boolean from_server whether the time is the server's
 function M.pause(policy, failure, attempt, random, now)
   local seconds = M.retry_after(failure, now)
   if seconds then

@@ -24,7 +24,9 @@ local function prepared(client, method, given, facts, send)
     local value, err = send(call)
     return methods.answer(call, method, started, facts.id, given, value, err, facts.flow_id)
   end, function(call)
-    return methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
+    local _, err = methods.cancel_single(call, method, started, facts.id, given, nil, facts.flow_id)
+    err.flowId = facts.flow_id
+    return nil, err
   end
 end
 
@@ -99,9 +101,11 @@ function prepare.publish(client, post, opts)
     return posts.new_flow_id(client.random)
   end, client.time())
   local given, site = methods.read(client, opts)
+  local is_new_id = post.flowId == nil
   local request = { method = "POST", path = "/flows", body = body, kind = "flow", is_write = true, flow_id = flow_id }
   return prepared(client, "publish", given, request, function(call)
-    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id }
+    return writes.publish { call = call, site = site, opts = given, request = request, flow_id = flow_id,
+      is_new_id = is_new_id }
   end)
 end
 

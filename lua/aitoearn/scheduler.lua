@@ -10,9 +10,9 @@ local M = {}
 
 ---@class aitoearn.Scheduler
 ---@field engine aitoearn.Engine
----@field report fun(message: string) gets what nobody can catch
+---@field report fun(message: string) gets errors that nobody can catch
 ---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes
----@field count integer how many do
+---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
 ---@field on_idle fun()|false called when nobody waits any more
@@ -20,6 +20,14 @@ local M = {}
 ---@field private resumed thread|false the last coroutine that it resumed
 local Scheduler = {}
 Scheduler.__index = Scheduler
+
+-- What a coroutine returns at its end. (In between it yields nothing.)
+local ENDED = {}
+
+local function run(fn, ...)
+  fn(...)
+  return ENDED
+end
 
 --- Makes a scheduler.
 ---@param engine aitoearn.Engine
@@ -37,12 +45,12 @@ function Scheduler:resume(co)
     return
   end
   self.resumed = co
-  local ok, message = resume(co)
-  if not ok then
-    self.report(debug.traceback(co, tostring(message)))
-  end
-  if status(co) == "dead" then
+  local ok, result = resume(co)
+  if result == ENDED or not ok then
     self.threads[co] = nil
+  end
+  if not ok then
+    self.report(debug.traceback(co, tostring(result)))
   end
 end
 
@@ -53,14 +61,14 @@ Scheduler.wake = Scheduler.resume
 ---@param ... any
 ---@return thread
 function Scheduler:spawn(fn, ...)
-  local co = create(fn)
+  local co = create(run)
   self.threads[co] = true
-  local ok, message = resume(co, ...)
-  if status(co) == "dead" then
+  local ok, result = resume(co, fn, ...)
+  if result == ENDED or not ok then
     self.threads[co] = nil
   end
   if not ok then
-    error(message, 0)
+    error(result, 0)
   end
   return co
 end
@@ -87,7 +95,7 @@ function Scheduler:add(transfer, waiter)
   self.count = self.count + 1
 end
 
---- The wait is over. Harmless where it was before.
+--- Ends the wait. Harmless if it has ended before.
 ---@param transfer aitoearn.Transfer
 function Scheduler:remove(transfer)
   local waiting = self.waiting
@@ -117,15 +125,15 @@ end
 --- Waits for a transfer: a coroutine that `spawn` made yields, the main program polls until it is done.
 ---@param transfer aitoearn.Transfer
 function Scheduler:await(transfer)
-  local co = self:current()
-  if co then
+  local co = running()
+  if co and self.threads[co] then
     return self:yield_for(transfer, co)
-  elseif self:is_resuming() then -- each would poll inside of another's poll
+  elseif self.resumed and self:is_resuming() then -- each would poll inside of another's poll
     error("a call cannot wait inside of a function that a task calls: use client:start", 0)
   end
-  while not transfer:is_done() do
+  repeat -- what is done already makes no poll wait
     self:step(-1)
-  end
+  until transfer:is_done()
 end
 
 -- Wakes all whose transfer is done, handed out or not: after a step that was interrupted some were, and are not awake.

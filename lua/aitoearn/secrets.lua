@@ -6,7 +6,7 @@ local environment = require "aitoearn.environment"
 
 local M = {}
 
---- Keeps a key where no dump of a table shows it. A string has been checked before; what a function returns is checked
+--- Keeps a key so that no dump of a table shows it. A string has been checked before; what a function returns is checked
 --- each time.
 ---@param key string|fun(): string
 ---@return fun(): string?, string? source the key; or nil and what is wrong with what the function did

@@ -65,7 +65,7 @@ local LOST_PROBE = 60
 ---@field secrets string[]
 ---@field budget aitoearn.RetryBudget
 ---@field interval number? seconds between two requests at least
----@field private hold_until number?
+---@field private hold_until number|false
 ---@field private hold_failure aitoearn.Failure?
 ---@field private returned table<number, true> turns given back
 ---@field private next_turn number?
@@ -127,6 +127,7 @@ function M.new(spec, origins)
     secrets = spec.secrets or {},
     budget = retry.budget(),
     interval = spec.max_rate and 1 / spec.max_rate,
+    hold_until = false,
     returned = {},
   }, Site)
 end
@@ -244,7 +245,7 @@ end
 
 --- Ends the hold, whatever the site asked for.
 function Site:release_hold()
-  self.hold_until, self.hold_failure = nil, nil
+  self.hold_until, self.hold_failure = false, nil
 end
 
 -- The earliest turn that was given back and has not passed; forgets those that have.

@@ -5,6 +5,10 @@ local M = {}
 
 -- Upper bounds of the latency histogram's buckets, in seconds; one bucket more has the rest.
 local BOUNDS = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10 }
+local LIMITS = { math.huge }
+for i, bound in ipairs(BOUNDS) do
+  table.insert(LIMITS, i, bound)
+end
 
 ---@class aitoearn.Latency
 ---@field bounds number[] seconds
@@ -32,14 +36,11 @@ end
 ---@param err? aitoearn.Error
 ---@param seconds? number how long it took; nil for a wait
 function Counts:add(err, seconds)
-  local outcomes, outcome = self.outcomes, "ok"
-  if err then
-    outcome = err.kind
-  end
+  local outcomes, outcome = self.outcomes, err and err.kind or "ok"
   outcomes[outcome] = (outcomes[outcome] or 0) + 1
   if seconds then
     local i, counts = 1, self.counts
-    while seconds > (BOUNDS[i] or math.huge) do
+    while seconds > LIMITS[i] do
       i = i + 1
     end
     counts[i] = counts[i] + 1

@@ -10,17 +10,17 @@ local M = {}
 ---@class aitoearn.Task
 ---@field private call aitoearn.Call
 ---@field private run fun(call: aitoearn.Call): any, any
----@field private cancelled fun(call: aitoearn.Call): any, any what the method returns where it is cancelled
+---@field private cancelled fun(call: aitoearn.Call): any, any what the method returns if it is cancelled
 ---@field private hooks function[] of `on_done`
 ---@field private ended boolean
----@field private failed boolean whether a function of the caller's raised
+---@field private failed boolean whether one of the caller's functions raised
 ---@field private first any what the method returned, or what was raised
 ---@field private second any
 local Task = {}
 Task.__index = Task
 Task.__name = "aitoearn.task"
 
--- What the method returned, without a nil behind a record; nothing where a function of the caller's raised.
+-- What the method returned, without a nil behind a record; nothing if one of the caller's functions raised.
 local function values(self)
   if self.failed then
     return
@@ -54,8 +54,8 @@ local function run_task(self, call)
   return self.run(call)
 end
 
---- Starts `run(owner, call)` in a coroutine of the host's, and calls `finish_run(owner, call, ok, ...)` with what comes
---- of it, an error included.
+--- Starts `run(owner, call)` in a coroutine of the host's, and calls `finish_run(owner, call, ok, ...)` with the
+--- results or the error.
 ---@param owner table
 ---@param call aitoearn.Call
 ---@param run function
@@ -67,7 +67,7 @@ end
 --- Runs `run(call)` as a task of the client's.
 ---@param client aitoearn.Client
 ---@param run fun(call: aitoearn.Call): any, any
----@param cancelled fun(call: aitoearn.Call): any, any what it returns where it is cancelled
+---@param cancelled fun(call: aitoearn.Call): any, any what it returns if it is cancelled
 ---@return aitoearn.Task
 function M.start(client, run, cancelled)
   local self = setmetatable({ call = calls.new(client), run = run, cancelled = cancelled, hooks = {}, ended = false,
@@ -87,7 +87,7 @@ function Task:done()
   return self.ended
 end
 
---- What the method returns; nothing while it runs. An error that a function of the caller's raised in it (a goal, a
+--- What the method returns; nothing while it runs. An error that one of the caller's functions raised in it (a goal, a
 --- pace) was reported when it happened, and is raised again here.
 ---@return any ...
 function Task:result()
@@ -112,7 +112,7 @@ function Task:cancel()
   conclude(self, true, first, second)
 end
 
---- Calls `hook` with what the method returned, at once where the task is done; with nothing where it raised an error.
+--- Calls `hook` with what the method returned, at once if the task is done; with nothing if it raised an error.
 ---@param hook fun(...: any) see aitoearn.hooks for what it may do
 ---@return aitoearn.Task self
 function Task:on_done(hook)

@@ -74,7 +74,7 @@
 ---@field errorData aitoearn.ErrorData?
 ---@field createdAt string? ISO 8601, UTC
 ---@field updatedAt string? ISO 8601, UTC
----@field is_final fun(self: aitoearn.Record): boolean nothing moves it on any more
+---@field is_final fun(self: aitoearn.Record): boolean no further change is expected
 ---@field is_live fun(self: aitoearn.Record): boolean it can be seen on its platform
 ---@field needs_action fun(self: aitoearn.Record): boolean a person must confirm it
 ---@field has_link fun(self: aitoearn.Record): boolean there is a link to use
@@ -86,7 +86,7 @@
 ---@field updated_at fun(self: aitoearn.Record): number? Unix seconds
 ---@field to_json fun(self: aitoearn.Record): string with the fields in the API's order
 
----One item of a flow: as much of a record as the platform says there.
+---One item of a flow: the part of a record that the platform gives there.
 ---@class aitoearn.FlowTask
 ---@field id string the record's
 ---@field accountId string
@@ -178,8 +178,9 @@
 ---@field body string? its first 512 bytes, for `http` and `protocol`
 ---@field attempts aitoearn.Attempt[]
 ---@field hint string? one sentence
----@field record aitoearn.Record? the last good one, where a wait ended
----@field flow aitoearn.Flow? the last good one, where a wait for a flow ended
+---@field record aitoearn.Record? the last good one, if a wait failed
+---@field flow aitoearn.Flow? the last good one, if a wait for a flow failed
+---@field issues table? of 15051: what is wrong with the post, as the server said it (`platform`, `accountId`, `issues`)
 ---@field flowId string? that a publication was, or may have been, made with
 ---@field may_have_happened boolean? of a write: whether it took place is not known; `retryable` is false then
 
@@ -214,13 +215,13 @@
 ---@field max_rate number? requests per second and site
 ---@field ca_file string? PEM; default: the environment's AITOEARN_CA_FILE, SSL_CERT_FILE, CURL_CA_BUNDLE, else libcurl's
 ---@field cert_file string? PEM: a client certificate
----@field key_file string? PEM: its key, where that is not in `cert_file`
+---@field key_file string? PEM: its key, if that is not in `cert_file`
 ---@field log "info"|"debug"|nil a line for each event; default: the environment's AITOEARN_LOG
 ---@field share string|aitoearn.Store? a store for holds, turns under `max_rate` and server health, which other clients use
 ---too: the name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
 ---@field proxy string? default: the environment's
 ---@field user_agent string?
----@field accept_language string? of messages; the hints are Chinese where it begins with "zh"
+---@field accept_language string? of messages; the hints are Chinese if it begins with "zh"
 ---@field allow_http boolean? let `http://` go to other hosts than this one
 ---@field on_event fun(event: aitoearn.Event)?
 ---@field host aitoearn.HostOption? how to wait; default: what is detected
@@ -261,13 +262,13 @@
 ---@field on_change fun(record: aitoearn.Record, previous: aitoearn.Record?, id: string)?
 ---@field pace fun(record: aitoearn.Record, previous: aitoearn.Record?): number seconds until the next look
 ---@field concurrency integer? 32, for `wait_all`
----@field survey boolean? true: `wait_all` asks a list where that replaces many looks
+---@field survey boolean? true: `wait_all` asks a list if that replaces many looks
 ---@field on_record fun(id: string, record: aitoearn.Record?, err: aitoearn.Error?)? of the task that `wait_all` is
 ---@field site string?
 ---@field retry aitoearn.RetryOptions|false|nil
 ---@field request_id string?
 
----An attempt ended. `kind`, `code` and `http_status` are there where it failed.
+---An attempt ended. `kind`, `code` and `http_status` are set if it failed.
 ---@class aitoearn.AttemptEvent
 ---@field type "attempt"
 ---@field site string
@@ -299,12 +300,13 @@
 ---@field server string base URL
 ---@field seconds number? for how long, of "eject"
 
----A wait looked at its record. `kind`, `code` and `http_status` are there where that failed, `status` and `stalled` where
----it did not.
+---A wait looked at its record. `kind`, `code` and `http_status` are set if that failed, `status` and `stalled` if it
+---did not.
 ---@class aitoearn.PollEvent
 ---@field type "poll"
 ---@field site string
----@field record_id string
+---@field record_id string?
+---@field flow_id string? of `wait_flow`, in the place of `record_id`
 ---@field look integer 1 for the first
 ---@field status aitoearn.Status?
 ---@field stalled boolean?
@@ -313,11 +315,12 @@
 ---@field code integer?
 ---@field http_status integer?
 
----A call ended. `kind`, `code` and `attempts` are there where it failed, `status` where it brought a record.
+---A call ended. `kind`, `code` and `attempts` are set if it failed, `status` if it brought a record.
 ---@class aitoearn.DoneEvent
 ---@field type "done"
 ---@field method string
 ---@field record_id string?
+---@field flow_id string?
 ---@field elapsed number seconds
 ---@field status aitoearn.Status?
 ---@field kind aitoearn.ErrorKind?
@@ -347,13 +350,13 @@
 ---@field latency {bounds: number[], counts: integer[], sum: number, count: integer} of calls, in seconds
 ---@field sites table<string, {endpoints: aitoearn.EndpointHealth[], held_for: number?, retry_budget: number}>
 
----One GET, or a timer. From the C part.
+---One request, or a timer. From the C part.
 ---@class aitoearn.Transfer
 ---@field is_done fun(self: aitoearn.Transfer): boolean
 ---@field result fun(self: aitoearn.Transfer): aitoearn.Record?, aitoearn.Failure? reads the result, once
 ---@field cancel fun(self: aitoearn.Transfer) ends it at once
 ---@field fire fun(self: aitoearn.Transfer) ends a timer
----@field ending fun(self: aitoearn.Transfer): string? "cancelled", "closed", "timeout"
+---@field ending fun(self: aitoearn.Transfer): string? why it ended early: "cancelled", "closed", "timeout"
 ---@field started_at fun(self: aitoearn.Transfer): number?
 ---@field elapsed fun(self: aitoearn.Transfer): number
 ---@field date fun(self: aitoearn.Transfer): number?

@@ -70,7 +70,7 @@ end
 ---@field private last_error aitoearn.Error?
 ---@field private failures integer in a row
 ---@field private code integer? the last look's code or HTTP status
----@field private in_a_row integer how many looks brought that one
+---@field private in_a_row integer how many looks in a row brought it
 ---@field private pacer aitoearn.Pacer?
 local Watch = {}
 Watch.__index = Watch
@@ -162,7 +162,7 @@ local function until_next(self, seconds)
   return left > 1 and left - 1 or left
 end
 
--- Calls a function of the caller's; raises what it raises.
+-- Calls one of the caller's functions; raises what it raises.
 local function call_back(self, name, ...)
   local ok, value = hooks.call(self.client, name, self.opts[name], ...)
   if not ok then
@@ -179,7 +179,7 @@ local function own_pace(self, record, previous)
   return math.max(seconds, SHORTEST_PAUSE)
 end
 
---- What a record, or a flow's task, means for the goal; a function of the caller's may raise in here.
+--- What a record, or a flow's task, means for the goal; one of the caller's functions may raise in here.
 ---@param record table
 ---@return true|string|nil verdict true: reached; a string: why it cannot be any more; nil: not yet
 function Watch:verdict(record)
@@ -190,7 +190,7 @@ function Watch:verdict(record)
   return call_back(self, "goal", record) and true or nil
 end
 
---- Until a record, or a flow's task, should be looked at again; a function of the caller's may raise in here.
+--- Until a record, or a flow's task, should be looked at again; one of the caller's functions may raise in here.
 ---@param record table
 ---@param previous table? as the look before saw it
 ---@param pacer aitoearn.Pacer? nil: the caller's own pace
@@ -290,7 +290,7 @@ local function after_record(self, record, transfer)
   return seconds
 end
 
--- Passing failures never end a wait.
+-- A transient failure never ends a wait.
 local function after_error(self, err)
   local code = err.code or err.http_status
   self.in_a_row = code and code == self.code and self.in_a_row + 1 or 1
@@ -320,7 +320,7 @@ end
 ---@return number? seconds until the next look; nil: it is over
 ---@return aitoearn.Record? record the one that reached the goal
 ---@return aitoearn.Error? err
----@return any raised the error that a function of the caller's raised
+---@return any raised the error that one of the caller's functions raised
 function Watch:look(ask)
   if self.client.now() >= self.ends_at then
     return nil, timed_out(self)

@@ -10,8 +10,9 @@ local wait = require "aitoearn.wait"
 
 local M = {}
 
--- A list that takes longer, in seconds, would make what is due late: then each is looked at by its own id.
-local LIST_TIMEOUT = 5
+-- A list that takes longer, in seconds, would make what is due late: then each is looked at by its own id. Under max_rate
+-- it may wait for its turn for longer, as each look would.
+local LIST_TIMEOUT, LONGEST_TURN = 5, 60
 
 --- The watches that were not looked at yet come from the input, the others from a heap by their time.
 ---@class aitoearn.WaitAll
@@ -58,7 +59,7 @@ local function next_new(self)
   self.unfinished = self.unfinished + 1
   local given
   if type(id) == "table" and type(id.id) == "string" then
-    id, given = id.id, id
+    id, given = id.id, id.accountType and id or nil -- a flow's task has no such field, and is no record
   end
   local watch = wait.watch(self.client, self.site, id, self.opts)
   watch.given = given -- a record needs no first look
@@ -145,13 +146,22 @@ local function read_list(list, window)
   return found, times, count
 end
 
+-- For how long a list may wait for its turn: no watch may miss its own end.
+local function patience(window, now)
+  local seconds = LONGEST_TURN
+  for _, watch in ipairs(window.watches) do
+    seconds = math.min(seconds, watch.ends_at - now)
+  end
+  return math.max(seconds, 0.001)
+end
+
 -- Looks at all of a window at once. What the list does not show is looked at by its own id if it is due.
 local function look_at_list(self, child, window)
   local client, batch, survey = self.client, self.batch, self.survey
   local request = require("aitoearn.routes").list_request(client, { from = window.from, to = window.to })
   local timeout = math.min(self.opts.attempt_timeout or LIST_TIMEOUT, LIST_TIMEOUT)
-  local list, err, transfer = fetch.request(child, self.site, request,
-    { timeout = timeout, deadline = LIST_TIMEOUT, retry = { max_attempts = 1, base = 0, max_delay = 0 } })
+  local list, err, transfer = fetch.request(child, self.site, request, { timeout = timeout,
+    deadline = patience(window, client.now()), retry = { max_attempts = 1, base = 0, max_delay = 0 } })
   local found, times, count = read_list(list or {}, window)
   local now = client.now()
   if list then

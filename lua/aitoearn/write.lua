@@ -17,20 +17,28 @@ local M = {}
 ---@class aitoearn.Write
 ---@field request aitoearn.Request what is sent
 ---@field accept fun(write: aitoearn.Write, value: any): any, aitoearn.Error? what the call returns once the server accepted it
----@field look_up fun(write: aitoearn.Write): string?, any "done" and what the call returns; "again"; nil: nobody can know
----@field settles fun(write: aitoearn.Write, err: aitoearn.Error): boolean whether a refusal of a repeated attempt may mean
----that an earlier one took effect
+---@field look_up fun(write: aitoearn.Write): string?, any, aitoearn.Error? "done" and what the call returns; "again"; nil:
+---nobody can know
+---@field settles fun(write: aitoearn.Write, err: aitoearn.Error): boolean whether a refusal may mean that an earlier attempt
+---took effect
 ---@field call aitoearn.Call
 ---@field site aitoearn.Site
 ---@field opts table as `options.read_call` returns it, with `give_up_at`
 ---@field since number? Unix seconds by this machine's clock: when the first attempt that may have taken effect began
----@field last aitoearn.Error? how that attempt ended
+---@field last aitoearn.Error? how the last such attempt ended
+---@field avoid aitoearn.Endpoint? who it was sent to
+---@field named_pause number? seconds that the server wanted after it
 ---@field rows aitoearn.Attempt[] of all attempts of the write
 
--- The options of the next request: what remains of the attempts, under the one deadline.
+-- The options of the next request, under the one deadline.
 local function next_options(self)
-  local opts = self.opts
-  return setmetatable({ give_up_at = self.give_up_at, made = #self.rows }, { __index = opts })
+  return setmetatable({ give_up_at = self.give_up_at }, { __index = self.opts })
+end
+
+local function add_rows(self, err)
+  for _, row in ipairs(err.attempts) do
+    self.rows[#self.rows + 1] = row
+  end
 end
 
 -- The error of a write whose outcome is unknown at its end.
@@ -41,25 +49,31 @@ local function unknown(self, err, message)
   return nil, err
 end
 
---- Whether and when a write may be sent again, after a `look_up` that allows it.
----@return boolean
-local function wait_for_repeat(self)
-  local client, policy, made = self.call.client, self.opts.retry, #self.rows
-  local pause = retry.backoff(policy, made, client.random)
-  if made >= policy.max_attempts or (self.give_up_at and client.now() + pause >= self.give_up_at) then
+-- Whether a write may be sent again, after a `look_up` that allows it; it is time to when this returns.
+local function wait_for_repeat(self, err)
+  local call, policy, made, named = self.call, self.opts.retry, #self.rows, self.named_pause
+  local most = math.min(policy.max_attempts, retry.most_attempts(err, false) or policy.max_attempts)
+  local pause = math.max(retry.backoff(policy, made, call.client.random), named or 0)
+  if made >= most or (self.give_up_at and call.client.now() + pause >= self.give_up_at) then
+    return false
+  elseif not (named or self.site.budget:take()) then
     return false
   end
-  return self.site.budget:take() and not self.call:sleep(pause)
+  call.made = made
+  fetch.note_retry(call, err, pause)
+  return not call:sleep(pause)
 end
 
 local function send(self)
-  local began = self.call.client.time()
-  local value, err = fetch.request(self.call, self.site, self.request, next_options(self))
-  for _, row in ipairs(err and err.attempts or {}) do
-    self.rows[#self.rows + 1] = row
+  local call, opts = self.call, next_options(self)
+  opts.made, opts.avoid = #self.rows, self.avoid -- what remains of the attempts
+  local value, err = fetch.request(call, self.site, self.request, opts)
+  if err then
+    add_rows(self, err)
   end
   if err and err.may_have_happened then
-    self.since, self.last, self.call.is_unclear = self.since or began, err, true
+    self.since = self.since or call.client.time() - call.transfer:elapsed()
+    self.last, self.avoid, self.named_pause, call.is_unclear = err, call.endpoint, call.named_pause, true
   end
   return value, err
 end
@@ -76,19 +90,21 @@ function M.run(self)
     local value, err = send(self)
     if not err then
       return self:accept(value)
-    elseif not err.may_have_happened and not (self.last and self:settles(err)) then
+    elseif not (err.may_have_happened or self:settles(err)) then
       if self.last then -- what became of the earlier attempt is still an open question
         return unknown(self, err)
       end
       return nil, err
-    elseif self.call:ended() then
-      return unknown(self, err)
     end
-    local verdict, result = self:look_up()
+    local verdict, result, failure
+    if not self.call:ended() then
+      verdict, result, failure = self:look_up()
+    end
     if verdict == "done" then
-      return result
-    elseif verdict ~= "again" or not err.may_have_happened or not wait_for_repeat(self) then
-      return unknown(self, err)
+      return result, failure
+    elseif not (verdict == "again" and err.may_have_happened and wait_for_repeat(self, err)) then
+      local ending = self.call:ended()
+      return unknown(self, ending and fetch.ended(self.call, ending) or err)
     end
   end
 end
@@ -96,22 +112,24 @@ end
 -- -- publishing ---------------------------------------------------------------------------------------------------
 
 local FIRST_LOOK, LONGEST_LOOK = 0.5, 5 -- seconds between two looks for a flow that cannot be seen yet
+local LONGEST_SEARCH = 60 -- seconds, where no deadline ends it: one that was made through a relay never shows
 
 -- The flow of a publish that the server says it knows. One that cannot be seen within the deadline was published all the
 -- same.
 local function find_flow(self)
-  local id, pause = self.flow_id, FIRST_LOOK
+  local call, client, id, pause = self.call, self.call.client, self.flow_id, FIRST_LOOK
+  local limit = self.give_up_at or client.now() + LONGEST_SEARCH
   local request = { method = "GET", path = self.request.path .. "/" .. core.encode_segment(id), kind = "flow", flow_id = id }
   while true do
-    local flow, err = fetch.request(self.call, self.site, request, next_options(self))
+    local flow, err = fetch.request(call, self.site, request, next_options(self))
     if flow then
       return flow
-    end
-    local client = self.call.client
-    if err.code ~= code.PUBLISH_FLOW_NOT_FOUND or (self.give_up_at and client.now() + pause >= self.give_up_at)
-      or self.call:sleep(pause) then
+    elseif call:ended() then
+      return unknown(self, err)
+    elseif not (err.code == code.PUBLISH_FLOW_NOT_FOUND or err.retryable) or client.now() + pause >= limit then
       return { flowId = id, tasks = {}, incomplete = true }
     end
+    call:sleep(pause)
     pause = math.min(LONGEST_LOOK, pause * 2)
   end
 end
@@ -131,13 +149,14 @@ function Publish:look_up()
   return "again"
 end
 
+-- Nobody else can have used an id that was made for this call.
 function Publish:settles(err)
-  self.exists = err.code == code.CHANNEL_PUBLISH_TASK_ALREADY_EXISTS
+  self.exists = err.code == code.CHANNEL_PUBLISH_TASK_ALREADY_EXISTS and (self.is_new_id or self.last ~= nil)
   return self.exists
 end
 
 --- Publishes a post.
----@param write table `call`, `site`, `opts`, `request`, `flow_id`
+---@param write table `call`, `site`, `opts`, `request`, `flow_id`, `is_new_id` (it was made for this call)
 ---@return aitoearn.Flow? flow `incomplete` where it was published and cannot be seen yet
 ---@return aitoearn.Error? err with `flowId`
 function M.publish(write)
@@ -158,15 +177,22 @@ local BY_STATE = {
   [code.PUBLISH_TASK_STATUS_INVALID] = true,
 }
 
+-- The states in which the server takes an action that starts a record. What was known before and says another is out of
+-- date: the record has moved without us since.
+local STARTS_FROM = {
+  publish_now = { [status.WAITING_FOR_PUBLISH] = true, [status.QUEUED] = true },
+  retry = { [status.FAILED] = true },
+}
+
 -- Both publish at once, which rewrites the publish time to that moment. Without the one before, it must not be older than
 -- the attempt; the server's `Date` knows whole seconds.
 local function was_started(self, record, now)
-  local at, before = verdicts.published_at(record), self.before or {}
-  if before.status and record.status ~= before.status then
+  local at, before = verdicts.published_at(record), self.before
+  if before and not STARTS_FROM[self.name][record.status] and record.status ~= status.CANCELED then
     return true
   elseif not at or at > now + 1 then
     return false
-  elseif before.publishTime then
+  elseif before and before.publishTime then
     return at ~= verdicts.published_at(before)
   end
   return at >= self.since + (now - self.call.client.time())
@@ -209,6 +235,7 @@ function Action:accept()
   if record then
     return check_effect(self, record)
   end
+  add_rows(self, err)
   return unknown(self, err, ("%s was accepted, but reading the record back failed: %s"):format(self.name, err.message))
 end
 
@@ -235,7 +262,8 @@ function Action:look_up()
 end
 
 function Action:settles(err)
-  return BY_STATE[err.code] or (self.name == "delete_record" and err.code == code.PUBLISH_RECORD_NOT_FOUND) or false
+  return self.last ~= nil
+    and (BY_STATE[err.code] or (self.name == "delete_record" and err.code == code.PUBLISH_RECORD_NOT_FOUND)) or false
 end
 
 --- Acts on a record, and reads it back.
@@ -244,6 +272,10 @@ end
 ---@return aitoearn.Record|true|nil
 ---@return aitoearn.Error? err
 function M.act(write)
+  local states = STARTS_FROM[write.name]
+  if states and not (write.before and states[write.before.status]) then
+    write.before = nil
+  end
   return M.run(setmetatable(write, Action))
 end
 

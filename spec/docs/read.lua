@@ -29,7 +29,7 @@ local function cut_type(text)
     end
     at = at + 1
   end
-  return text:sub(1, at - 1), text:sub(at + 1)
+  return text:sub(1, at - 1), (text:sub(at + 1):gsub("^# ", "")) -- LuaCATS's mark of a comment
 end
 
 --- LDoc's `?type` is LuaCATS's `type?`.

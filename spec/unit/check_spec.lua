@@ -23,23 +23,6 @@ describe("check.checked", function()
   end)
 end)
 
-describe("check.self", function()
-  local class = {}
-
-  it("lets an object of its class pass", function()
-    check.self(setmetatable({}, class), class, "client:get_record")
-  end)
-
-  it("says how to call a method that was called with a dot", function()
-    for _, self in ipairs { "6877a1b2c3d4e5f601234567", 7, {}, setmetatable({}, {}), false } do
-      local ok, message = pcall(check.self, self, class, "client:get_record")
-      assert.is_false(ok)
-      assert.equal("call it with a colon, client:get_record(…), not with a dot", message)
-    end
-    assert.is_false(pcall(check.self, nil, class, "client:get_record"))
-  end)
-end)
-
 describe("check.ids", function()
   local function all(ids)
     local list = {}

@@ -9,7 +9,7 @@ local M = {}
 
 local STDIN = 0
 
---- Asks before what cannot be undone, where somebody is there to answer.
+--- Asks before what cannot be undone, if there is a terminal to answer on.
 ---@return boolean
 local function is_wanted(app, question)
   if app.args.yes or not core.is_terminal(STDIN) then

@@ -1,6 +1,6 @@
---- Whom to ask, and with which key: options, then the environment, then the configuration file.
+--- Which server to ask, with which key: from options, then the environment, then the configuration file.
 ---
---- A key of the file goes to the file's own server or sites alone. Where an option or the environment names another
+--- A key of the file goes to the file's own server or sites alone. If an option or the environment gives another
 --- server, the key comes from there too.
 ---@module "aitoearn.command.config"
 
@@ -78,8 +78,8 @@ local function holds_key(options)
   return false
 end
 
---- Reads the configuration file. It ends the command where the file may not be trusted.
----@return table? options nil where there is no file
+--- Reads the configuration file. It stops the command if the file cannot be trusted.
+---@return table? options nil: there is no file
 ---@return string? path
 function M.read_file()
   local path = M.path()

@@ -1,4 +1,4 @@
---- What moves on a terminal while a command works: a bar for many ids, a line for each of few. Drawn on standard error.
+--- What moves on a terminal while a command works, on standard error: a line for each of up to twenty ids, else a bar.
 ---@module "aitoearn.command.display"
 
 local core = require "aitoearn.core"
@@ -12,14 +12,14 @@ local WHEEL = { "⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 local BAR_COLUMNS = 24
 -- Seconds between two pictures, and before the first bar: what is quick needs none.
 local INTERVAL, PATIENCE = 0.1, 1
-local MOST_LINES = 20
+local MAX_LINES = 20
 
 ---@class aitoearn.command.Display
----@field drawn integer how many lines stand there
+---@field drawn integer how many lines are drawn
 local Display = {}
 Display.__index = Display
 
---- A display, where standard error is a terminal that can move its cursor.
+--- A display, if standard error is a terminal that can move its cursor.
 ---@param output aitoearn.command.Output
 ---@return aitoearn.command.Display?
 function M.new(output)
@@ -30,11 +30,11 @@ function M.new(output)
   return setmetatable({ output = output, started = now, next_at = 0, drawn = 0, ticks = 0 }, Display)
 end
 
---- How many ids have a line each, at most.
+--- The most ids that get a line each.
 ---@return integer
-function M.most_lines()
+function M.max_lines()
   local _, rows = core.terminal_size(2)
-  return math.min(MOST_LINES, (rows or 24) - 3)
+  return math.min(MAX_LINES, (rows or 24) - 3)
 end
 
 --- Whether it is time for another picture.
@@ -53,7 +53,7 @@ function Display:wheel()
   return WHEEL[self.ticks]
 end
 
---- Takes away what stands there.
+--- Takes away what is drawn.
 function Display:clear()
   if self.drawn > 0 then
     io.stderr:write("\r", self.drawn > 1 and ("\27[%dA"):format(self.drawn - 1) or "", "\27[J")
@@ -61,7 +61,7 @@ function Display:clear()
   end
 end
 
---- Draws lines over those that stand there.
+--- Draws lines over those that were drawn before.
 ---@param lines string[] colours and all; none wider than the terminal
 function Display:draw(lines)
   io.stderr:write("\r", self.drawn > 1 and ("\27[%dA"):format(self.drawn - 1) or "", table.concat(lines, "\27[K\n"), "\27[J")
@@ -69,7 +69,7 @@ function Display:draw(lines)
   self.drawn = #lines
 end
 
---- Leaves what stands there, or takes it away where it was only on the way.
+--- Ends drawing: `stays` leaves the last picture, without it that is taken away.
 function Display:finish()
   if self.stays and self.drawn > 0 then
     io.stderr:write "\n"
@@ -93,8 +93,8 @@ end
 --- Draws how far many ids are.
 ---@param done integer
 ---@param failed integer
----@param total? integer of all, where it is known
----@param fraction? number of the work that is done, where it is known otherwise
+---@param total? integer of all, if known
+---@param fraction? number of the work that is done, if known otherwise
 function Display:bar(done, failed, total, fraction)
   local seconds = core.monotonic() - self.started
   if seconds < PATIENCE or not self:is_due() then

@@ -14,7 +14,7 @@ local problems = require "aitoearn.command.problems"
 local M = {}
 
 -- A clock that is further off than this is wrong, in seconds.
-local MOST_CLOCK_ERROR = 60
+local MAX_CLOCK_ERROR = 60
 local SHORTEST_SHOWN_KEY = 12
 
 ---@class aitoearn.command.Doctor
@@ -66,7 +66,7 @@ local function versions(self)
     core.curl_version:match "^%S+ %S+"))
 end
 
---- The client, or nil where the configuration makes none.
+--- The client; nil if none can be made of the configuration.
 local function configuration(self)
   local ok, client, options, sources = pcall(config.client, self.app.args)
   if not ok then
@@ -145,7 +145,7 @@ local function clock(self, date)
     return self:step("clock", t "the server sends no date")
   end
   local off = core.time() - date
-  local is_wrong = math.abs(off) > MOST_CLOCK_ERROR
+  local is_wrong = math.abs(off) > MAX_CLOCK_ERROR
   self:step("clock", t("%+d s against the server's", math.floor(off + 0.5)), is_wrong and status.PLATFORM or nil,
     is_wrong and t "set this machine's clock: timedatectl set-ntp true" or nil)
 end

@@ -61,8 +61,8 @@ local function run(app)
   app.output:finish()
 end
 
---- What ends a command before its end. Anything else is a bug, and goes on to the top.
-local function ended_by(problem)
+--- What a command that was stopped is to exit with. Anything else that was raised is a bug.
+local function outcome_of(problem)
   if stop.is(problem) then
     return problem
   elseif tostring(problem):find "interrupted!$" then
@@ -74,14 +74,14 @@ end
 local function run_command(args)
   local Output = require "aitoearn.command.output"
   local app = setmetatable({ args = args, status = 0, output = Output.new(args) }, App)
-  local ok, ending = xpcall(function()
+  local ok, outcome = xpcall(function()
     run(app)
-  end, ended_by)
+  end, outcome_of)
   if not ok then
-    app:end_with(ending.status or 0)
+    app:end_with(outcome.status or 0)
     pcall(app.output.abandon, app.output)
-    if ending.message then
-      app.output:problem(ending)
+    if outcome.message then
+      app.output:problem(outcome)
     end
   end
   if app.made then

@@ -1,5 +1,5 @@
---- Ids from the command line or standard input, one a line, in bounded memory. A slow writer holds up nothing that is in
---- flight: ids come in portions, each of what is there already.
+--- Ids from the command line or standard input, one a line, in bounded memory. A slow writer holds up no request in
+--- flight: ids come in portions, each of what has arrived by then.
 ---@module "aitoearn.command.input"
 
 local core = require "aitoearn.core"
@@ -14,17 +14,17 @@ local LONGEST_LINE = 65536
 
 ---@class aitoearn.command.Input
 ---@field count integer ids so far
----@field total integer? of all ids, where it is known
----@field fraction number? of the input that was read, where it is a file
+---@field total integer? of all ids, if known
+---@field fraction number? of the input that was read, if that is a file
 local Input = {}
 Input.__index = Input
 
---- A line without the white space around it, and without the mark that some editors put at the beginning of a file.
+--- A line without the white space around it, and without a byte order mark.
 local function trim(line)
   return (line:gsub("^\239\187\191", ""):match "^%s*(.-)%s*$")
 end
 
--- Reads more bytes, and waits at most so long for them; whether anything came, the end included.
+-- Reads more bytes, waiting at most `ms` for them; returns whether anything came, the end included.
 local function fill(self, ms)
   local bytes, problem = core.read_available(STDIN, ms)
   if bytes == nil then
@@ -54,7 +54,7 @@ local function take_line(self)
   return trim(line)
 end
 
---- The next id that is there already.
+--- The next id that has arrived already.
 local function next_now(self)
   while true do
     local line = take_line(self)
@@ -79,7 +79,7 @@ local function next_id(self)
   return id
 end
 
---- Waits for ids. Each portion is an iterator over those that are there by then.
+--- Waits for ids. Each portion is an iterator over those that have arrived by then.
 ---@return (fun(): string?)? portion nil at the end
 function Input:portion()
   local first = next_id(self)

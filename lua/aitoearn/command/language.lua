@@ -1,6 +1,6 @@
 --- What the command says, in the user's language: `t(text, ...)` is the text, or its translation, with its values.
 ---
---- English is what stands in the code; Chinese, where the locale's language is zh, is this one table.
+--- English stands in the code; Chinese, for a locale whose language is zh, is this one table.
 ---@module "aitoearn.command.language"
 
 local CHINESE = {

@@ -16,8 +16,8 @@ local EPIPE = 32
 
 local COLOURS = { red = "1;31", green = "1;32", yellow = "1;33", cyan = "1;36", bold = "1", dim = "2" }
 
--- How wide the columns of a table are at first. Rows are not held back until the last one is there: what comes later and
--- is wider moves what is right of it.
+-- How wide the columns of a table are at first. Rows are not held back until the last one has come: a wider value in a
+-- later row pushes the columns to its right.
 local WIDTHS = {
   id = 24, site = 8, status = 10, accountType = 9, platform = 9, type = 7, publishTime = 11, createdAt = 11, updatedAt = 11,
   expiresAt = 11, linkStatus = 7, source = 11, accountId = 24, flowId = 24, userTaskId = 24,
@@ -26,7 +26,7 @@ local OTHER_WIDTH, LEAST_WIDTH = 20, 8
 -- From here on there is room for the longest status.
 local WIDE_TERMINAL, LONGEST_STATUS = 100, 23
 
--- What is worth nothing when it is cut: its column grows.
+-- Fields that are useless when cut: their column grows.
 local WHOLE = { id = true, status = true, accountType = true, platform = true, flowId = true, site = true }
 
 local TIMES = { publishTime = true, createdAt = true, updatedAt = true, expiresAt = true }
@@ -42,7 +42,7 @@ M.fields = {
 ---@class aitoearn.command.Output
 ---@field is_terminal boolean standard output is one
 ---@field errors_on_terminal boolean standard error is one
----@field display aitoearn.command.Display? what is drawn on standard error, and in the way of a line
+---@field display aitoearn.command.Display? what is drawn on standard error; cleared before a line is written
 local Output = {}
 Output.__index = Output
 
@@ -76,7 +76,7 @@ function M.new(args)
   return self
 end
 
---- A text in a colour, on standard output or, where `on_errors`, on standard error.
+--- A text in a colour, on standard output or, if `on_errors`, on standard error.
 ---@param colour string
 ---@param shown string
 ---@param on_errors? boolean
@@ -107,7 +107,7 @@ function M.colour_of(record)
   return is_failure(record) and "red" or "cyan"
 end
 
---- The word for a status: the constant's name, on a terminal in the user's language; a number where this version has none.
+--- The word for a status: the constant's name, on a terminal in the user's language; a number if this version has none.
 ---@param record aitoearn.Record
 ---@param is_terminal boolean
 ---@return string
@@ -120,7 +120,7 @@ function M.status_word(record, is_terminal)
   return is_terminal and t(name) or name
 end
 
--- `errorData.type` is the field of a field.
+-- The value of a field; `errorData.type` is a field of a field.
 local function look_up(values, field)
   local value = values[field]
   if value == nil then
@@ -152,7 +152,7 @@ local function shown(values, field, is_terminal)
   return text.clean(tostring(value))
 end
 
---- Writes to standard output. Where nobody reads any more the command ends quietly.
+--- Writes to standard output. If nobody reads any more the command ends quietly.
 ---@param line string
 function Output:write(line)
   if self.display then
@@ -211,7 +211,7 @@ local function write_head(self, fields)
   end
 end
 
---- A single field is never cut: it is there to be copied.
+--- A single field is never cut: it is meant to be copied.
 local function row_for_terminal(self, values, fields)
   local parts = {}
   for i, field in ipairs(fields) do
@@ -366,11 +366,11 @@ function Output:error(err)
     or self:paint("red", "aitoearn:", true) .. " " .. text.clean(problems.describe(err)))
 end
 
---- Writes what ended the command.
----@param ending {status: integer, message: string}
-function Output:problem(ending)
-  self:note(self.json and ('{"error":{"message":%s}}'):format(json.encode(ending.message))
-    or self:paint("red", "aitoearn:", true) .. " " .. ending.message)
+--- Writes why the command was stopped.
+---@param outcome {status: integer, message: string}
+function Output:problem(outcome)
+  self:note(self.json and ('{"error":{"message":%s}}'):format(json.encode(outcome.message))
+    or self:paint("red", "aitoearn:", true) .. " " .. outcome.message)
 end
 
 --- Ends what is drawn.

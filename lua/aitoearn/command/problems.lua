@@ -6,7 +6,7 @@ local t = require "aitoearn.command.language"
 
 local M = {}
 
--- What a hint calls by the library's names, by those of the command.
+-- Names of the library's in hints, and the command's for them.
 local NAMES = {
   { "client:locate asks each that the client knows", "aitoearn locate asks each of the configuration" },
   { "client:locate 会逐个询问客户端已配置的站点", "aitoearn locate 会逐个询问配置中的站点" },
@@ -43,7 +43,7 @@ local function follow_up(err)
   return t("see aitoearn get %s", tostring(err.record_id))
 end
 
--- What the library says of the commonest ends, in English, and how the table of translations has it.
+-- The library's commonest messages, and their form in the table of translations.
 local MESSAGES = {
   { "^it ended as ([A-Z_]+) without a link(.*)$", "it ended as %s without a link%s" },
   { "^it ended as ([A-Z_]+)(.*)$", "it ended as %s%s" },

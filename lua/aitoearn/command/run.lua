@@ -1,7 +1,7 @@
 --- The program `aitoearn`, which `make install` and the rock install as an executable.
 
---- What is left to say where even `main` could not: Ctrl-C before it, a module that is not there, a bug.
-local function ended_by(problem)
+--- The exit status if `main` itself raised: Ctrl-C before it ran, a module that is missing, a bug.
+local function status_of(problem)
   problem = tostring(problem)
   if problem:find "interrupted!$" then
     return 130
@@ -14,5 +14,5 @@ end
 
 local _, status = xpcall(function()
   return require("aitoearn.command").main(arg)
-end, ended_by)
+end, status_of)
 os.exit(status)

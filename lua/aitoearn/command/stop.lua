@@ -1,4 +1,4 @@
---- What ends a command before its end: a status and, unless nobody reads any more, a message.
+--- Stopping a command early: with a status and, unless nobody reads any more, a message.
 ---@module "aitoearn.command.stop"
 
 local M = {}

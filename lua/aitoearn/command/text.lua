@@ -109,7 +109,7 @@ function M.width(text)
   return columns
 end
 
---- A clean text cut to a number of columns, with an ellipsis where something is missing.
+--- A clean text cut to a number of columns, with an ellipsis if something is cut off.
 ---@param text string
 ---@param columns integer
 ---@return string

@@ -10,7 +10,7 @@ local UNITS = { s = 1, m = 60, h = 3600, d = 86400 }
 
 --- A time of the API, in local time.
 ---@param text string ISO 8601
----@param is_short? boolean for a column: the day alone where it is another year's
+---@param is_short? boolean for a column: the day alone if it is in another year
 ---@return string
 function M.to_local(text, is_short)
   local seconds = core.parse_datetime(text)

@@ -17,7 +17,7 @@ local STATE_COLUMNS = 12
 
 ---@class aitoearn.command.Waiting
 ---@field app aitoearn.command.App
----@field order string[] the ids, where each has a line
+---@field order string[] the ids, if each has a line
 ---@field lines table<string, table>? id -> what its line shows: record, mark, next_at
 ---@field raised any what a hook raised: the library would only report it
 local Waiting = {}
@@ -27,7 +27,7 @@ local function new(app, ids)
   local output = app.output
   output.display = display.new(output)
   local self = setmetatable({ app = app, output = output, order = ids, done = 0, failed = 0 }, Waiting)
-  if output.display and #ids <= display.most_lines() then
+  if output.display and #ids <= display.max_lines() then
     self.lines = {}
     for _, id in ipairs(ids) do
       self.lines[id] = {}
@@ -107,7 +107,7 @@ function Waiting:draw(now)
   end
 end
 
--- A look at a flow is one at each of its posts.
+-- A look at a flow is a look at each of its posts.
 function Waiting:on_event(event)
   if event.type ~= "poll" or not self.lines then
     return

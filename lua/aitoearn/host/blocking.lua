@@ -10,18 +10,19 @@ local M = {}
 ---@return aitoearn.Host
 function M.new(engine)
   local scheduler = schedulers.new(engine, hooks.report)
+  local await, step = scheduler.await, scheduler.step
   return {
     name = "blocking",
     report = hooks.report,
     threads = scheduler.threads,
     await = function(transfer)
-      scheduler:await(transfer)
+      return await(scheduler, transfer)
     end,
     spawn = function(fn, ...)
       return scheduler:spawn(fn, ...)
     end,
     step = function(ms, seconds)
-      scheduler:step(ms, seconds)
+      return step(scheduler, ms, seconds)
     end,
     close = function()
       engine:close()

@@ -1,17 +1,17 @@
---- The host of copas, version 4 and later: calls wait in copas threads, one more of which moves them on.
+--- The host of copas, version 4 and later: calls wait in copas threads; one more thread, the pump, advances them.
 ---@module "aitoearn.host.copas"
 
 local loop = require "aitoearn.host.loop"
 
 local M = {}
 
--- Seconds between two looks where the engine has no descriptor.
+-- Seconds between two polls if the engine has no descriptor.
 local INTERVAL = 0.002
 
--- What copas takes for a socket: it has nothing to read at the first look and something at the second, which is when
--- the descriptor is readable.
+-- What copas takes for a socket: it has nothing to read when first asked and something when asked again, which is
+-- once the descriptor is readable.
 local function pollable(fd)
-  local looked = false
+  local asked = false
   return {
     getfd = function()
       return fd
@@ -26,8 +26,8 @@ local function pollable(fd)
       return true
     end,
     receive = function()
-      looked = not looked
-      if looked then
+      asked = not asked
+      if asked then
         return nil, "timeout"
       end
       return ""
@@ -35,7 +35,7 @@ local function pollable(fd)
   }
 end
 
--- The running copas thread. On PUC Lua 5.1 copas's pcall runs what it calls in a coroutine of its own.
+-- The running copas thread. On PUC Lua 5.1 copas's pcall runs what it calls in another coroutine.
 local function thread()
   local coxpcall = package.loaded.coxpcall
   local co, is_main = (coxpcall and coxpcall.running or coroutine.running)()

@@ -1,11 +1,11 @@
---- The host of cqueues: calls wait in the coroutines of a controller, which one coroutine of ours moves on.
+--- The host of cqueues: calls wait in the coroutines of a controller, which one coroutine of this file, the pump, advances.
 ---@module "aitoearn.host.cqueues"
 
 local loop = require "aitoearn.host.loop"
 
 local M = {}
 
--- Seconds between two looks where the engine has no descriptor.
+-- Seconds between two polls if the engine has no descriptor.
 local INTERVAL = 0.002
 
 local OUTSIDE = "no cqueues controller runs this function, so the call cannot wait: make it in one (controller:wrap)"

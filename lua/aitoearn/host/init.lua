@@ -5,25 +5,25 @@ local check = require "aitoearn.check"
 
 local M = {}
 
---- A host of one's own is such a table, or a function that makes one of an engine: `aitoearn.host.loop` does so for any
+--- A custom host is such a table, or a function that makes one of an engine: `aitoearn.host.loop` does so for any
 --- event loop that can watch a descriptor.
 ---@class aitoearn.Host
 ---@field await fun(transfer: aitoearn.Transfer, engine: aitoearn.Engine, call: aitoearn.Call?) returns when the transfer is
---- done. Somebody has to let the engine work meanwhile: `engine:poll`, then `engine:next` until it has no more
----@field spawn fun(fn: function, ...: any) runs a function, up to its first `await` at least, in a coroutine of its own
+--- done. Meanwhile the host lets the engine work: `engine:poll`, then `engine:next` until it has no more
+---@field spawn fun(fn: function, ...: any) runs a function, up to its first `await` at least, in a new coroutine
 ---@field step? fun(ms: number, seconds: number?) lets everything advance: what `client:poll` does. `ms`: how long to wait for
 --- something to happen; `seconds`: for how long to hand out results
 ---@field close? fun() ends every wait and closes the engine; without it the client closes the engine
 ---@field sleep? fun(seconds: number) sleeps; without it a timer of the engine's is awaited
 ---@field now? fun(): number seconds on a clock that never goes back; default: the system's monotonic one
----@field report? fun(message: string) writes what nobody can catch; default: aitoearn.hooks.report
+---@field report? fun(message: string) writes errors that nobody can catch; default: aitoearn.hooks.report
 ---@field problem? fun(): string? why a call that is made here and now cannot wait
 ---@field threads? table<thread, boolean> the coroutines of `spawn`, for PUC Lua 5.1: a call may wait in one that was made
 --- in the place of one of them, which is noted here
 ---@field schedules_hooks? boolean whether the caller's functions may wait by themselves: nginx schedules what they run in
 ---@field name? string
 
--- nginx and Neovim are known by their globals; other loops are named by the option `host`.
+-- nginx and Neovim are known by their globals; for other loops there is the option `host`.
 local function detect()
   local ngx, vim = rawget(_G, "ngx"), rawget(_G, "vim")
   if ngx and ngx.get_phase then

@@ -1,4 +1,4 @@
---- What the hosts with an event loop share, and all that a host of one's own needs: a driver that watches a descriptor.
+--- What the hosts with an event loop share, and all that a host for another loop needs: a driver that watches a descriptor.
 ---
 ---     aitoearn.new { host = function(engine)
 ---       return loop.new(engine, {
@@ -37,7 +37,7 @@ end
 ---@field wake? fun(waiter: any) ends that wait; without it the coroutine is resumed
 ---@field problem? fun(is_task: boolean): string? why a call cannot wait here
 
--- Watches the descriptor while anybody waits.
+-- Watches the descriptor while something waits.
 local function make_watch(engine, scheduler, driver)
   local watched, fd, closed = false, nil, false
   local function unwatch()

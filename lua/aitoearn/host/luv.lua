@@ -7,10 +7,10 @@ local M = {}
 
 local vim = rawget(_G, "vim")
 
--- Milliseconds between two looks where the engine has no descriptor.
+-- Milliseconds between two polls if the engine has no descriptor.
 local INTERVAL = 2
 
--- Neovim runs libuv's callbacks where its API must not be called.
+-- Neovim's API must not be called in libuv's callbacks.
 local schedule = vim and vim.schedule
 
 ---@param engine aitoearn.Engine

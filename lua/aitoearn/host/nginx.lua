@@ -44,7 +44,7 @@ local function bury_children()
   return ended
 end
 
--- Runs a function in a light thread. Where nothing can wait nothing will, since every call ends at once.
+-- Runs a function in a light thread; directly in a phase that cannot wait, since every call fails at once there.
 local function spawn(fn, ...)
   if M.problem() then
     fn(...)

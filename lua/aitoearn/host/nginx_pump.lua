@@ -25,6 +25,7 @@ local semaphore = require "ngx.semaphore"
 local M = {}
 
 local ngx = rawget(_G, "ngx")
+local remove = table.remove
 local run_worker_thread = ngx.run_worker_thread
 
 local THREAD_POOL = "default"
@@ -59,6 +60,7 @@ local PATIENCE = 2
 ---@field thread_may_hang boolean? whether the last pump was given up
 ---@field is_dozing boolean? whether the pump sleeps longer than a tick
 ---@field nudge table a semaphore: ends a doze
+---@field idle_waiters table[] semaphores for later waiters: making one costs more than waiting on it
 ---@field has_warned boolean? whether it said that there is no timer to be had
 ---@field closed boolean? whether the engine is
 local Pump = {}
@@ -78,6 +80,19 @@ function Pump:step()
     any = true
   end
   return any
+end
+
+-- Wakes the waiters whose answers the work for another request brought, of which the descriptor does not say a word.
+local function hand_out(self)
+  local engine, scheduler = self.engine, self.scheduler
+  local transfer = engine:next()
+  while transfer do
+    local waiter = scheduler.waiting[transfer]
+    if waiter then
+      wake(scheduler, waiter, transfer)
+    end
+    transfer = engine:next()
+  end
 end
 
 -- Cancels what nobody waits for any more. A waiter counts as −1 in its semaphore.
@@ -199,14 +214,15 @@ end
 ---@param transfer aitoearn.Transfer
 ---@param call? aitoearn.Call the waiter's
 function Pump:await(transfer, call)
-  local scheduler = self.scheduler
-  if transfer:is_done() or (self.generation and core.monotonic() - self.last_seen > LATE) then
+  local scheduler, idle = self.scheduler, self.idle_waiters
+  hand_out(self)
+  if self.generation and core.monotonic() - self.last_seen > LATE then
     self:step()
   end
   if transfer:is_done() then
     return
   end
-  local waiter = semaphore.new()
+  local waiter = remove(idle) or semaphore.new()
   waiter.call = call
   scheduler:add(transfer, waiter)
   if self.is_dozing then
@@ -223,6 +239,10 @@ function Pump:await(transfer, call)
     end
   end
   scheduler:remove(transfer)
+  waiter.call = nil
+  if waiter:count() == 0 then -- else it was posted after its wait had ended
+    idle[#idle + 1] = waiter
+  end
 end
 
 --- Makes what a client's calls wait by. Nothing runs before the first one waits.
@@ -231,7 +251,8 @@ end
 function M.new(engine)
   local scheduler = schedulers.new(engine, hooks.report)
   scheduler.wake = wake
-  return setmetatable({ engine = engine, scheduler = scheduler, last_seen = 0, last_sweep = 0 }, Pump)
+  return setmetatable({ engine = engine, scheduler = scheduler, last_seen = 0, last_sweep = 0, idle_waiters = {} },
+    Pump)
 end
 
 return M

@@ -1,19 +1,19 @@
---- A client's way to a store: a store that fails or is slow is left alone for a while, and never fails a call.
+--- A client's calls of a store: one that fails or is slow is left alone for a while, and never fails a request.
 ---@module "aitoearn.share.link"
 
 local hooks = require "aitoearn.hooks"
 
 local M = {}
 
--- A store that takes longer than this is slow; for how long it is left alone then, or when it failed. In seconds. A late
--- answer may be the program's own fault, which was busy elsewhere: two in a row are the store's.
+-- In seconds: a store that takes longer is slow; for how long it is left alone then, and after a failure. One late answer
+-- may be the fault of the program, which was busy elsewhere: two in a row are the store's.
 local SLOW, REST_SLOW, REST_FAILED = 0.1, 5, 1
 
 ---@class aitoearn.ShareLink
 ---@field client aitoearn.Client
 ---@field store aitoearn.Store
 ---@field private rests_until number? the store is left alone before that time
----@field private late_at number? when the last answer came, where it was late
+---@field private late_at number? when the last answer came, if that was late
 ---@field private is_reported boolean? whether `on_event` knows that it fails
 local Link = {}
 Link.__index = Link
@@ -40,7 +40,7 @@ local function rest(self, seconds, message)
   end
 end
 
---- Calls a function of the store's. May yield where the store does; never raises.
+--- Calls one of the store's functions. Yields if the store does; never raises.
 ---@param method "acquire"|"give_back"|"report"
 ---@param ... any its arguments
 ---@return any value nil: go on alone
@@ -68,7 +68,7 @@ function Link:call(method, ...)
   return value or nil
 end
 
--- A timer of nginx's; none can be had in init_by_lua, and where there are too many.
+-- In one of nginx's timers; there is none in init_by_lua, nor beyond lua_max_pending_timers.
 local function run_in_timer(fn, ...)
   local ok, timer = pcall(rawget(_G, "ngx").timer.at, 0, function(_, ...)
     fn(...)
@@ -76,7 +76,7 @@ local function run_in_timer(fn, ...)
   return ok and timer
 end
 
---- Runs a function that calls the store from where nobody may wait: a finalizer, a hook, a phase of nginx's.
+--- Runs a function that calls the store although its caller must not wait: a finalizer, a hook, some phases of nginx.
 ---@param fn function must not raise
 ---@param ... any its arguments
 ---@return boolean whether it runs

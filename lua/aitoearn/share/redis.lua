@@ -83,12 +83,12 @@ return { whole(now) }
 -- What EVALSHA calls the script; a wrong one only costs the way back by EVAL.
 M.SHA1 = "c61c2c4879c6d09bf158dbe9c51aec9a365d37e4"
 
--- In nginx a connection goes back into the worker's pool, for so many milliseconds.
+-- In nginx a connection goes back into the worker's pool, for this many milliseconds.
 local KEEP_MS, POOL = 60000, 16
--- Elsewhere idle ones are kept, where several are used at the same time (`yields`).
+-- Elsewhere idle ones are kept, for several in use at the same time (`yields`).
 local IDLE = 16
 
--- Where nginx lets a connection be used.
+-- The phases in which nginx lets a connection be used.
 local CAN_WAIT = { rewrite = true, server_rewrite = true, access = true, content = true, timer = true, ssl_cert = true }
 
 ---@class aitoearn.RedisStore: aitoearn.Store
