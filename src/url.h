@@ -11,8 +11,8 @@ HIDDEN_BEGIN
 /* Writes a text as one path segment; returns where its final NUL is. Up to three bytes each. */
 char *url_put_segment(char *at, const char *text, size_t length);
 
-/* Adds parse_url(text), has_control(text) and encode_segment(text) to the module table on top of the
- * stack. */
+/* Adds parse_url(text), has_control(text), is_id(value), encode_segment(text) and MAX_ID_BYTES to the
+ * module table on top of the stack. */
 void url_open(lua_State *L);
 
 HIDDEN_END
