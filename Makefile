@@ -153,11 +153,11 @@ asan: test-deps ## run the specs under ASan, UBSan and LeakSanitizer, with a col
 	$(call busted,$(SPEC),ASAN_OPTIONS=quarantine_size_mb=1:thread_local_quarantine_size_kb=64)
 
 # What the collector has not collected yet when a spec ends the process is no leak: "possible" ones do not count.
-# Without those whose work is in other processes, or would take a quarter of an hour.
+# Without those whose work is in other processes, that watch a 100 ms time-out, or would take a quarter of an hour.
 valgrind: test-deps ## run the integration specs under valgrind
 	@$(NEED) valgrind
 	$(ALL)
-	$(call busted,$(filter-out $(addprefix spec/integration/,nothing_twice% fleet% examples%),$(wildcard spec/integration/*_spec.lua)),valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+	$(call busted,$(filter-out $(addprefix spec/integration/,nothing_twice% fleet% examples% share_redis%),$(wildcard spec/integration/*_spec.lua)),valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
 	  --show-leak-kinds=definite --num-callers=30)
 
 torture: test-deps ## let every allocation fail in turn; TORTURE_LIMIT=n: at most n a scene (0: all)
