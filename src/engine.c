@@ -160,6 +160,7 @@ static void judge_connection(const transfer *t, origin *o, CURL *easy) {
   if (t->http_status > 0) {
     o->sockets.http2 = t->http_version >= CURL_HTTP_VERSION_2_0;
     o->unreachable = false;
+    o->answered = t->finished;
     return;
   }
   bool timed_out = t->result == CURLE_OPERATION_TIMEDOUT;
@@ -172,7 +173,8 @@ static void judge_connection(const transfer *t, origin *o, CURL *easy) {
 }
 
 /* Whether libcurl gave a GET up before its server had the time for it: it waited inside libcurl for
- * a stream that the server did not grant, or its streams were refused. */
+ * a stream that the server, which answered others meanwhile, did not grant, or its streams were
+ * refused. */
 static bool was_not_served(const transfer *t, const origin *o, CURLcode result) {
   if (t->method != NULL || !o->sockets.http2)
     return false;
@@ -180,7 +182,7 @@ static bool was_not_served(const transfer *t, const origin *o, CURLcode result) 
     return t->headers.bytes == 0 && t->refusals < MAX_REFUSALS;
   double served = isnan(t->handle->granted) ? 0 : t->finished - t->handle->granted;
   return result == CURLE_OPERATION_TIMEDOUT && served < t->timeout * FULL_TIME &&
-         t->finished < t->deadline;
+         t->finished < t->deadline && o->answered >= t->started;
 }
 
 /* Learns how many requests the server serves at once: those that are being served, one more with

@@ -32,6 +32,7 @@ typedef struct {
   long stream_limit; /* requests that its server serves at once over HTTP/2; 0: unknown */
   long answers; /* since that limit changed */
   bool unreachable; /* the last connect failed: look its name up again */
+  double answered; /* when its last answer came */
   socket_group sockets;
   origin_options options;
 } origin;
