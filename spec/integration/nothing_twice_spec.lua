@@ -78,7 +78,7 @@ describe("nothing twice:", function()
     else
       assert.equal(err.may_have_happened or nil, err.may_have_happened, what)
       if count > 0 then
-        assert.is_true(err.may_have_happened, ("%s: done, and the error denies it: %s"):format(what, err))
+        assert.is_true(err.may_have_happened, ("%s: done, and the error denies it: %s"):format(what, tostring(err)))
       end
       assert.is_true(not (err.may_have_happened and err.retryable), what)
     end

@@ -21,16 +21,21 @@ describe("a client", function()
     collectgarbage()
   end
 
-  -- Runs `use` many times and fails where descriptors or memory are left. The first runs fill what is kept for good.
+  -- Runs `use` many times and fails if descriptors or memory are left. The first runs fill what is kept for good. What leaks
+  -- grows in every round; malloc's own pieces, of which a long-lived process has many, do not.
   local function leaves_nothing(use)
     for i = 1, MANY / 4 do use(i) end
-    collect()
-    local descriptors, memory, lua = helper.descriptors(), helper.resident(), collectgarbage "count"
-    for i = 1, MANY do use(i) end
-    collect()
-    assert.equal(descriptors, helper.descriptors())
-    assert.is_true(helper.resident() - memory < 4096, ("%d KiB more"):format(helper.resident() - memory))
-    assert.is_true(collectgarbage "count" - lua < 200)
+    local more, rounds = nil, 0
+    repeat
+      collect()
+      local descriptors, memory, lua = helper.descriptors(), helper.resident(), collectgarbage "count"
+      for i = 1, MANY do use(i) end
+      collect()
+      assert.equal(descriptors, helper.descriptors())
+      assert.is_true(collectgarbage "count" - lua < 200)
+      more, rounds = helper.resident() - memory, rounds + 1
+    until more < 4096 or rounds == 3
+    assert.is_true(more < 4096, ("%d KiB more"):format(more))
   end
 
   it("that is made and never used opens nothing", function()
