@@ -25,7 +25,7 @@ describe("a client", function()
   -- grows in every round; malloc's own pieces, of which a long-lived process has many, do not.
   local function leaves_nothing(use)
     for i = 1, MANY / 4 do use(i) end
-    local more, rounds = nil, 0
+    local rounds, more = 0
     repeat
       collect()
       local descriptors, memory, lua = helper.descriptors(), helper.resident(), collectgarbage "count"
