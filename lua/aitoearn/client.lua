@@ -18,6 +18,14 @@ local checked, get_record, prepare = check.checked, methods.get_record, methods.
 -- How long a non-waiting poll may spend resuming tasks, in seconds.
 local FRAME_SHARE = 0.001
 
+-- The other routes' methods, each loaded at its first use.
+for _, name in ipairs { "list_records", "get_flow", "wait_flow", "publish", "user_action", "publish_now", "reschedule", "retry",
+  "cancel", "delete_record" } do
+  prepare[name] = function(...)
+    return require("aitoearn.routes").prepare[name](...)
+  end
+end
+
 local M = {}
 
 ---@class aitoearn.Client

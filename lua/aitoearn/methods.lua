@@ -373,12 +373,4 @@ function M.wait_all(client, call, ids, opts)
   return wait_batch(call, unique(each(client, ids)), given, site)
 end
 
--- The other routes' methods, each loaded at its first use.
-for _, name in ipairs { "list_records", "get_flow", "wait_flow", "publish", "user_action", "publish_now", "reschedule", "retry",
-  "cancel", "delete_record" } do
-  prepare[name] = function(...)
-    return require("aitoearn.routes").prepare[name](...)
-  end
-end
-
 return M

@@ -166,4 +166,12 @@ function M.list_path(filter)
   return path .. (query[1] and "?" .. table.concat(query, "&") or "")
 end
 
+--- What asks for a list.
+---@param filter? aitoearn.Filter
+---@param max_bytes integer of the answer
+---@return aitoearn.Request
+function M.list_request(filter, max_bytes)
+  return { method = "GET", path = "/records" .. M.list_path(filter), kind = "records", max_bytes = max_bytes }
+end
+
 return M

@@ -59,15 +59,7 @@ local function flow_request(id)
 end
 
 function prepare.list_records(client, filter, opts)
-  return prepare_read(client, "list_records", M.list_request(client, filter), opts)
-end
-
---- What asks for a list.
----@param client aitoearn.Client
----@param filter? aitoearn.Filter
----@return aitoearn.Request
-function M.list_request(client, filter)
-  return { method = "GET", path = "/records" .. posts.list_path(filter), kind = "records", max_bytes = client.max_list_bytes }
+  return prepare_read(client, "list_records", posts.list_request(filter, client.max_list_bytes), opts)
 end
 
 function prepare.get_flow(client, id, opts)

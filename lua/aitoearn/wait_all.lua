@@ -3,6 +3,7 @@
 ---@module "aitoearn.wait_all"
 
 local batches = require "aitoearn.batch"
+local core = require "aitoearn.core"
 local fetch = require "aitoearn.fetch"
 local heap = require "aitoearn.heap"
 local records = require "aitoearn.record"
@@ -158,7 +159,7 @@ end
 -- Looks at all of a window at once. What the list does not show is looked at by its own id if it is due.
 local function look_at_list(self, child, window)
   local client, batch, survey = self.client, self.batch, self.survey
-  local request = require("aitoearn.routes").list_request(client, { from = window.from, to = window.to })
+  local request = require("aitoearn.post").list_request({ from = window.from, to = window.to }, client.max_list_bytes)
   local timeout = math.min(self.opts.attempt_timeout or LIST_TIMEOUT, LIST_TIMEOUT)
   local list, err, transfer = fetch.request(child, self.site, request, { timeout = timeout,
     deadline = patience(window, client.now()), retry = { max_attempts = 1, base = 0, max_delay = 0 } })
@@ -167,7 +168,7 @@ local function look_at_list(self, child, window)
   if list then
     survey:succeed(window, times, count, now)
   else
-    survey:fail(not err.retryable or err.code == 500, now)
+    survey:fail(not err.retryable or err.code == core.code.INTERNAL_SERVER_ERROR, now)
   end
   for _, watch in ipairs(window.watches) do
     watch.survey = nil

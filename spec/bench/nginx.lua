@@ -4,7 +4,8 @@
 -- and those of a trivial location meanwhile. Then against one that answers at once: requests per second of the
 -- worker's CPU time, its threads included, which other programs on the machine hardly disturb.
 -- BUILD=folder measures another build of the C module, SECONDS=n changes the length of each run (5).
--- RESTY_HTTP=folder (lua-resty-http's lib) measures that with lua-cjson beside ours as well, ROUNDS (5) times in turns.
+-- RESTY_HTTP=folder (lua-resty-http's lib) measures that with lua-cjson beside ours as well, ROUNDS (5) times in turns,
+-- ours over https both ways: HTTP/2, and HTTP/1.1 over kept connections.
 local platform = require "spec.platform"
 local server = require "spec.host.nginx.server"
 local shell = require "spec.platform.shell"
@@ -12,7 +13,9 @@ local shell = require "spec.platform.shell"
 local AT_ONCE = 50
 local seconds = tonumber(os.getenv "SECONDS") or 5
 
+-- The first line as the README of the hosts recommends it.
 local CONFIGURATION = [[
+  lua_malloc_trim 0;
   upstream http_platform { server %s; keepalive 64; keepalive_requests 1000000000; }
   upstream https_platform { server %s; keepalive 64; keepalive_requests 1000000000; }
 ]]
@@ -24,6 +27,7 @@ local LOCATIONS = [[
     proxy_ssl_trusted_certificate "%s";
     proxy_ssl_verify on;
     proxy_ssl_name localhost;
+    location = /https_http1 { content_by_lua_block { require("spec.host.nginx.app").serve("https", false) } }
     location = /proxy_http { proxy_pass http://http_platform/api/v2/channels/publish/records/$arg_id; }
     location = /proxy_https { proxy_pass https://https_platform/api/v2/channels/publish/records/$arg_id; }
 ]]
@@ -107,18 +111,21 @@ local function spread(values)
   return ("%.2f (%.2f to %.2f)"):format(values[math.ceil(#values / 2)], values[1], values[#values])
 end
 
+-- Rounds before those that count: connections, and what LuaJIT compiles for some ten thousand requests.
+local WARM_UP = 3
+
 --- Ours and lua-resty-http in turns, so that what slows the machine down slows both.
-local function compare(n, scheme)
+local function compare(n, scheme, location)
   local cpu, rate = {}, {}
-  for round = 0, tonumber(os.getenv "ROUNDS") or 5 do
-    local theirs, ours = load(n, "/resty_" .. scheme .. "?id=ok"), load(n, "/" .. scheme .. "?id=ok")
-    if round > 0 then -- the first one opens connections
+  for round = 1 - WARM_UP, tonumber(os.getenv "ROUNDS") or 5 do
+    local theirs, ours = load(n, "/resty_" .. scheme .. "?id=ok"), load(n, "/" .. location .. "?id=ok")
+    if round > 0 then
       cpu[round], rate[round] = theirs.per_cpu / ours.per_cpu, ours.rate / theirs.rate
-      print(("  %-6s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s"):format(scheme, 1e6 / ours.per_cpu,
+      print(("  %-11s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s"):format(location, 1e6 / ours.per_cpu,
         ours.rate, 1e6 / theirs.per_cpu, theirs.rate))
     end
   end
-  print(("  %-6s CPU a request, ours / theirs: %s; requests/s: %s"):format(scheme, spread(cpu), spread(rate)))
+  print(("  %-11s CPU a request, ours / theirs: %s; requests/s: %s"):format(location, spread(cpu), spread(rate)))
 end
 
 local function main()
@@ -156,8 +163,9 @@ local function main()
     assert(complaints == "", complaints)
     if resty then
       print "\nBeside lua-resty-http and lua-cjson (median, least and most of the rounds):"
-      compare(n, "http")
-      compare(n, "https")
+      compare(n, "http", "http")
+      compare(n, "https", "https")
+      compare(n, "https", "https_http1")
     end
   end)
   n:stop()

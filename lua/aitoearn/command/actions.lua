@@ -43,18 +43,26 @@ local function act(app, method, question)
   end
 end
 
+--- Publishes records now.
+---@param app aitoearn.command.App
 function M.now(app)
   act(app, "publish_now")
 end
 
+--- Publishes failed records again.
+---@param app aitoearn.command.App
 function M.retry(app)
   act(app, "retry")
 end
 
+--- Cancels records.
+---@param app aitoearn.command.App
 function M.cancel(app)
   act(app, "cancel", "Cancel %s?")
 end
 
+--- Moves a record's publish time.
+---@param app aitoearn.command.App
 function M.reschedule(app)
   local record, err = app:call("reschedule", app.args.id, app.args.time)
   if not record then
@@ -63,6 +71,8 @@ function M.reschedule(app)
   app.output:record(record)
 end
 
+--- Deletes records.
+---@param app aitoearn.command.App
 function M.delete(app)
   for _, id in ipairs(app.args.ids) do
     if is_wanted(app, t("Delete the record %s?", id)) then
@@ -94,6 +104,8 @@ end
 
 local FIELDS = { "recordId", "platform", "shareId", "schemeUrl", "shortLink", "expiresAt" }
 
+--- Prints what a person must do for a record.
+---@param app aitoearn.command.App
 function M.action(app)
   local action, err = app:call("user_action", app.args.id)
   if not action then

@@ -168,6 +168,15 @@ M.options = {
   { "--color", t "auto, always or never", choices = { "auto", "always", "never" }, argname = "<when>" },
 }
 
+local function restrict(target, given)
+  if given.choices then
+    target:choices(given.choices)
+  end
+  if given.convert then
+    target:convert(given.convert)
+  end
+end
+
 local function add_options(parser, options)
   for _, given in ipairs(options) do
     local option = given.flag and parser:flag(given[1], given[2]) or parser:option(given[1], given[2])
@@ -178,12 +187,7 @@ local function add_options(parser, options)
       if given.argname then
         option:argname(given.argname)
       end
-      if given.choices then
-        option:choices(given.choices)
-      end
-      if given.convert then
-        option:convert(given.convert)
-      end
+      restrict(option, given)
     end
   end
 end
@@ -208,7 +212,7 @@ local function overview()
   return table.concat(lines, "\n")
 end
 
--- argparse's own words.
+-- Translates argparse's own words.
 local function in_our_language(text)
   for _, word in ipairs { "Usage:", "Arguments:", "Options:" } do
     text = text:gsub("%f[%w]" .. word, t(word))
@@ -216,7 +220,7 @@ local function in_our_language(text)
   return text
 end
 
--- A help flag of our own: argparse's prints and exits by itself, and in English.
+-- argparse's own help flag prints and exits by itself, and in English.
 local function add_help(parser)
   parser:flag("-h --help", t "show this help")
   local get_help = parser.get_help
@@ -247,13 +251,7 @@ function M.new()
       :epilog(("%s\n  %s\n\n%s"):format(t "Example:", (command.example:gsub("\n", "\n  ")),
         t "Options of every command: aitoearn --help"))
     for _, argument in ipairs(command.arguments) do
-      local added = child:argument(argument[1], argument[2]):args(argument.args or 1)
-      if argument.choices then
-        added:choices(argument.choices)
-      end
-      if argument.convert then
-        added:convert(argument.convert)
-      end
+      restrict(child:argument(argument[1], argument[2]):args(argument.args or 1), argument)
     end
     add_help(child)
     add_options(child, command.options)

@@ -10,19 +10,20 @@ M.REFUSED, M.USAGE, M.NOT_FOUND, M.KEY, M.PLATFORM, M.TIMEOUT, M.INTERRUPTED = 1
 local code = core.code
 
 local BY_CODE = {
-  [15000] = M.NOT_FOUND,
-  [15004] = M.NOT_FOUND,
-  [15050] = M.NOT_FOUND,
-  [401] = M.KEY,
-  [19000] = M.KEY,
+  [code.PUBLISH_RECORD_NOT_FOUND] = M.NOT_FOUND,
+  [code.PUBLISH_TASK_NOT_FOUND] = M.NOT_FOUND,
+  [code.PUBLISH_FLOW_NOT_FOUND] = M.NOT_FOUND,
+  [code.UNAUTHORIZED] = M.KEY,
+  [code.API_KEY_INVALID] = M.KEY,
   [code.NOT_FOUND] = M.PLATFORM,
   [code.TOO_MANY_REQUESTS] = M.PLATFORM,
   [code.INTERNAL_SERVER_ERROR] = M.PLATFORM,
-  [502] = M.PLATFORM,
-  [503] = M.PLATFORM,
-  [504] = M.PLATFORM,
+  [code.BAD_GATEWAY] = M.PLATFORM,
+  [code.SERVICE_UNAVAILABLE] = M.PLATFORM,
+  [code.GATEWAY_TIMEOUT] = M.PLATFORM,
 }
 
+--- The exit status of an error.
 ---@param err aitoearn.Error
 ---@param is_wait? boolean it ended a wait: a time-out is the wait's own
 ---@return integer

@@ -211,10 +211,14 @@ local function start(app, watches)
   end
 end
 
+--- Waits for records.
+---@param app aitoearn.command.App
 function M.wait(app)
   start(app, false)
 end
 
+--- The same, with a line for each change in a pipe.
+---@param app aitoearn.command.App
 function M.watch(app)
   start(app, true)
 end
