@@ -1,5 +1,5 @@
-/* core.c: the entry point of the C part. Each part registers itself; what it offers is told
- * there. */
+/* core.c: the entry point of the C part. Each part registers itself, and documents what it
+ * offers. */
 #include <curl/curl.h>
 #include <dlfcn.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
-/* deadlines.h: a binary heap of the transfers that end by themselves at a time: those that wait
- * for a connection, and timers. The earliest is found in constant time. */
+/* deadlines.h: a binary heap of the transfers that have a time to end at: those that wait for
+ * a connection, and timers. The earliest is found in constant time. */
 #ifndef AITOEARN_DEADLINES_H
 #define AITOEARN_DEADLINES_H
 
@@ -18,7 +18,7 @@ typedef struct {
   size_t capacity;
 } deadlines;
 
-/* Makes room for one more, so that adding it cannot fail; false where memory runs out. */
+/* Makes room for one more, so that adding it cannot fail; false if memory runs out. */
 bool deadlines_reserve(deadlines *d);
 void deadlines_add(deadlines *d, transfer *t);
 void deadlines_remove(deadlines *d, transfer *t); /* harmless on one that is not in it */

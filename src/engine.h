@@ -6,8 +6,8 @@
  * starts afresh.
  *
  * On HTTP/1.1 a transfer waits in its origin's list until a connection is free, so that its
- * time-out begins when it can be sent; in libcurl's own queue the clock would run. Whatever is
- * done goes into one list, from which `engine_next` hands it out.
+ * time-out begins when it can be sent; in libcurl's own queue the clock would run. What is done
+ * goes into one list, from which `engine_next` hands it out.
  *
  * Nothing here knows Lua. The memory of engines and transfers is the caller's, who keeps a
  * transfer alive from `engine_get` or `engine_add_timer` until `engine_next` returns it. */
@@ -87,7 +87,7 @@ void engine_add_timer(engine *e, transfer *t, double seconds);
  * something to happen; with 0 it never waits, and starts and handles a few at a time only. */
 void engine_poll(engine *e, double timeout);
 
-/* Takes the next transfer that is done out of the engine; NULL: none is. */
+/* Takes the next done transfer out of the engine; NULL: there is none. */
 transfer *engine_next(engine *e);
 
 /* The descriptor that is readable whenever `engine_poll` has work, −1 if there is none. Its

@@ -107,7 +107,7 @@ static bool has_memory_for(size_t length) {
   return true;
 }
 
-/* The character that an error message of lua-cjson's names, from 1; 0 for any other error value: a
+/* The position in an error message of lua-cjson, from 1; 0 for any other error value: a
  * debug hook's, such as the interpreter's "interrupted!", or a finalizer's. */
 static size_t error_position(const char *message) {
   static const char before[] = " at character ";
@@ -190,7 +190,7 @@ static void push_without_lone_surrogates(lua_State *L, int body) {
   lua_pushlstring(L, copy, length);
 }
 
-/* Decodes once more what lua-cjson may have refused without need; `at` is where. */
+/* Decodes once more what lua-cjson may have refused without need, at the byte `at`. */
 static decode_status retry_cjson(lua_State *L, int body, size_t at) {
   const char *text = lua_tostring(L, body);
   int message = lua_gettop(L);
@@ -357,8 +357,7 @@ static void push_cjson(lua_State *L) {
   if (problem == NULL || strncmp(problem, "module 'cjson' not found", 24) != 0)
     lua_error(L);
   luaL_error(L, "aitoearn needs lua-cjson: install it with `luarocks install lua-cjson`, or from "
-                "your system's"
-                " packages (Debian, Ubuntu: `apt install lua-cjson`)");
+                "your system's packages (Debian, Ubuntu: `apt install lua-cjson`)");
 }
 
 /* A private instance: neither the user's settings of lua-cjson nor ours reach the other. */

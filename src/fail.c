@@ -18,7 +18,7 @@ int fail_push(lua_State *L, const char *kind, const char *message) {
   return 2;
 }
 
-/* Libcurl's codes that are more than "transport", and the fact that one sets. A handshake that broke off
+/* libcurl's codes that are more than "transport", and the fact that one sets. A handshake that broke off
  * may go better next time; a certificate that does not verify, or a file that cannot be read, will not. */
 static const struct {
   CURLcode code;
@@ -47,7 +47,7 @@ static const struct {
 };
 
 /* The HTTP status with which a proxy answered CONNECT, 0 if the message is about something else.
- * Libcurl has no code of its own for it; the words are those of 7.74 to 7.86 and of 7.87 on. */
+ * libcurl has no code for it; the words are those of 7.74 to 7.86 and of 7.87 on. */
 static long connect_status(const char *detail) {
   static const char *const words[] = {"CONNECT tunnel failed, response ", "Received HTTP code "};
   for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -57,7 +57,7 @@ static long connect_status(const char *detail) {
 }
 
 /* Pushes the failure if the proxy is what is in the way. `proxy` says that another attempt will not
- * help. Libcurl's words about a URL hold its password. */
+ * help. libcurl's words about a URL hold its password. */
 static bool push_proxy_failure(lua_State *L, const char *detail) {
   long status = connect_status(detail);
   bool unreadable = strncmp(detail, "Unsupported proxy", 17) == 0;

@@ -1,7 +1,7 @@
 /* handle.h: libcurl's side of one transfer: an easy handle with its options, the callbacks that
  * fill it, and the answer's body.
  *
- * Each transfer has a handle of its own, from its start until its result is read. A pool of easy
+ * Each transfer has one handle, from its start until its result is read. A pool of easy
  * handles would save nothing measurable, and libcurl 7.83 to 8.1 corrupts the heap when one is
  * used again after an answer whose first header line begins with a blank. */
 #ifndef AITOEARN_HANDLE_H

@@ -1,4 +1,5 @@
-/* lua_transfer.c: every function has the type's metatable as upvalue 1. */
+/* lua_transfer.c: makes transfers, and their methods. Every method has the type's metatable as
+ * upvalue 1. */
 #include "lua_transfer.h"
 
 #include <math.h>
@@ -20,7 +21,7 @@ static transfer *to_transfer(lua_State *L) {
 
 /* -- making one -------------------------------------------------------------------------------- */
 
-/* Copies a text to `at`; returns where its final NUL is there. */
+/* Copies a text to `at`; returns the address of its final NUL. */
 static char *put(char *at, const char *text) {
   size_t length = strlen(text);
   memcpy(at, text, length + 1);
@@ -232,7 +233,7 @@ static int push_result(lua_State *L, const transfer *t, const char *kind) {
  * @function transfer:result
  * @tparam ?string kind of what the answer holds; default: a record
  * @treturn any what it holds, nil after a failure
- * @treturn table the failure, as in lua/aitoearn/types.lua */
+ * @treturn table the failure: aitoearn.Failure in lua/aitoearn/retry.lua */
 static int l_result(lua_State *L) {
   transfer *t = to_transfer(L);
   if (t->state != TRANSFER_DONE)

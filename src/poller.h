@@ -1,8 +1,8 @@
 /* poller.h: what libcurl waits for, its sockets and its next time-out, behind one descriptor.
  *
  * A poller is a private epoll set with libcurl's sockets and a timerfd in it, so that a host has
- * one descriptor to look at: it is readable exactly when there is work. The engine embeds one
- * poller and is its only user. Where there is no epoll the descriptor is -1 and waiting is
+ * one descriptor to watch: it is readable exactly when there is work. The engine embeds one
+ * poller and is its only user. Without epoll the descriptor is -1 and waiting is
  * curl_multi_poll's. */
 #ifndef AITOEARN_POLLER_H
 #define AITOEARN_POLLER_H
@@ -32,7 +32,7 @@ typedef struct {
   int open_sockets; /* how many are ours */
   int idle_sockets; /* of these, how many libcurl keeps for a later request */
   int first_event; /* which of the next wait's events comes first */
-  bool shared; /* somebody looks at the descriptor: keep the timerfd armed */
+  bool shared; /* a host watches the descriptor: keep the timerfd armed */
   bool gave_up; /* libcurl closed a connecting socket: it may have forgotten to go on */
   bool lost; /* the descriptors were closed behind our back */
   socket_entry *sockets; /* by descriptor */
@@ -52,7 +52,7 @@ double poller_now(void);
 /* Makes a closed one. */
 void poller_init(poller *p);
 
-/* False, with everything closed again, where the system has no descriptors left. */
+/* False, with everything closed again, if the system has no descriptors left. */
 bool poller_open(poller *p);
 
 /* Whether the descriptors are still those that poller_open made. A program that becomes a daemon
@@ -75,7 +75,7 @@ bool poller_attach_easy(socket_group *group, CURL *easy);
  * hangs: it becomes a suspect, and is shut down as soon as no transfer uses it. */
 void poller_suspect(socket_group *group, long local_port, double seconds, bool is_new);
 
-/* Shuts all of the group's suspects down, whoever uses them. */
+/* Shuts all of the group's suspects down, in use or not. */
 void poller_end_suspects(socket_group *group);
 
 /* Waits up to `timeout` seconds (INFINITY: until something happens or a signal comes) and lets
@@ -87,7 +87,7 @@ CURLMcode poller_wait(poller *p, CURLM *multi, double timeout);
  * sight of any transfer. */
 CURLMcode poller_run_due(poller *p, CURLM *multi);
 
-/* Sets the timerfd to `due`, if a host looks at the descriptor. */
+/* Sets the timerfd to `due`, if a host watches the descriptor. */
 void poller_arm(poller *p, double due);
 
 HIDDEN_END

@@ -1,6 +1,6 @@
 /* random.h: random numbers for request ids and jitter, not for secrets.
  *
- * A generator of our own leaves math.random's state, which is the program's, alone. */
+ * A separate generator leaves math.random's state, which is the program's, alone. */
 #ifndef AITOEARN_RANDOM_H
 #define AITOEARN_RANDOM_H
 

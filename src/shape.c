@@ -83,7 +83,7 @@ static const field task_id_fields[] = {
 
 static const char *const type_names[] = {"value", "string", "integer", "object", "array", "array"};
 
-/* Where a value is: a member of its parent, or (without a name) the index-th element. Only a message
+/* The place of a value: a member of its parent, or (without a name) the index-th element. Only a message
  * makes text of it. */
 typedef struct place {
   const struct place *parent;

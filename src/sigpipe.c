@@ -21,7 +21,7 @@ static bool is_pending(void) {
   return sigpending(&set) == 0 && sigismember(&set, SIGPIPE) == 1;
 }
 
-/* One that is pending already is the program's, who has blocked it: leave all as it is. */
+/* One that is pending already is the program's, which has blocked it: change nothing. */
 void sigpipe_block(sigpipe_guard *guard, bool needed) {
   sigset_t set = only_sigpipe();
   guard->blocked = needed && !is_pending() && pthread_sigmask(SIG_BLOCK, &set, &guard->before) == 0;

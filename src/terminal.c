@@ -23,7 +23,7 @@ static int l_is_terminal(lua_State *L) {
 /** A terminal's size.
  * @function terminal_size
  * @tparam integer fd
- * @treturn integer|nil columns; nil where it is no terminal, or does not say
+ * @treturn integer|nil columns; nil: it is no terminal, or does not say
  * @treturn integer|nil rows */
 static int l_terminal_size(lua_State *L) {
   struct winsize size;

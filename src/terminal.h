@@ -1,5 +1,5 @@
-/* terminal.h: what the command asks of the system: is this a terminal, how wide is it, whose file
- * is this, what is there to read. */
+/* terminal.h: what the command asks of the system: whether this is a terminal, how wide it is,
+ * whose a file is, what can be read without waiting. */
 #ifndef AITOEARN_TERMINAL_H
 #define AITOEARN_TERMINAL_H
 

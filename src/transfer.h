@@ -1,4 +1,4 @@
-/* transfer.h: one request, or one timer: whatever a caller can wait for.
+/* transfer.h: one request, or one timer: what a caller can wait for.
  *
  * lua_transfer.c makes and owns them; the engine moves them through its lists. While one runs,
  * and until its answer has been read, it has a handle: libcurl's side of it, with the body.

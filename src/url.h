@@ -8,7 +8,8 @@
 
 HIDDEN_BEGIN
 
-/* Writes a text as one path segment; returns where its final NUL is. Up to three bytes each. */
+/* Writes a text as one path segment, up to three bytes for each of its bytes; returns the address
+ * of the final NUL. */
 char *url_put_segment(char *at, const char *text, size_t length);
 
 /* Adds parse_url(text), has_control(text), is_id(value), encode_segment(text) and MAX_ID_BYTES to the

@@ -120,7 +120,7 @@ end
 -- Waits for the end of the site's hold; returns an error where that cannot be in time.
 local function wait_for_hold(call)
   local client, site, limit = call.client, call.site, call.give_up_at
-  local left, held = site:look(client.now())
+  local left, held = site:still_held(client.now())
   while left do
     if limit and client.now() + left > limit then
       return fail_held(call, held, left)
@@ -129,7 +129,7 @@ local function wait_for_hold(call)
     if ending then
       return M.ended(call, ending)
     end
-    left, held = site:look(client.now())
+    left, held = site:still_held(client.now())
   end
 end
 
@@ -144,15 +144,15 @@ local function wait_for_slot(call)
       return err
     end
     local seconds, slot
-    seconds, slot, again = site:turn(client.now(), call.give_up_at, taken)
+    seconds, slot, again = site:take_slot(client.now(), call.give_up_at, taken)
     if not seconds then
-      return fail(call, { kind = "timeout", message = "max_rate leaves no turn before the deadline" },
+      return fail(call, { kind = "timeout", message = "max_rate leaves no slot before the deadline" },
         { retryable = true })
     end
     call.slot = slot
     local ending = call:ended() or seconds > 0 and call:sleep(seconds)
     if ending then
-      site:return_turn(call.slot) -- unless the cancel has given it back
+      site:return_slot(call.slot) -- unless the cancel has given it back
       call.slot = nil
       return M.ended(call, ending)
     end
@@ -227,7 +227,7 @@ end
 local FETCH = {
   cancel = function(call)
     if call.slot then
-      call.site:return_turn(call.slot)
+      call.site:return_slot(call.slot)
       call.slot = nil
     end
   end,

@@ -39,7 +39,7 @@ end
 function Outage:admit(child, site, id, opts)
   while not child:ended() do
     local now = self.client.now()
-    local left = site:look(now)
+    local left = site:still_held(now)
     local limit = patience(self, opts)
     if not left and not self.since then
       return nil

@@ -3,7 +3,7 @@
 ---
 --- An endpoint is in service until it is ejected, and again once a request to it has succeeded. That its ejection has
 --- run out only means that it may be probed. At least one endpoint is in service at any time: the last one in service
---- is never ejected, even where the ejections of all others have run out, since nobody knows whether those work.
+--- is never ejected, even if the ejections of all others have run out: nobody knows yet whether those work.
 ---@module "aitoearn.site"
 
 local retry = require "aitoearn.retry"
@@ -28,12 +28,12 @@ local LOST_PROBE = 60
 ---@field origin integer its place in the engine's list of origins
 ---@field api string what the sibling routes' paths are appended to
 ---@field prefix string what a record's id is appended to
----@field problem aitoearn.Failure? of every call to it: what the environment says wrongly
+---@field problem aitoearn.Failure? of every call to it: a wrong environment variable
 ---@field index integer its place in the listed order
 ---@field failures integer in a row
 ---@field ejections integer without a success in between
 ---@field ejected_until number? the end of the ejection; nil while the endpoint is in service
----@field probing number|false when somebody began to find out if it is back
+---@field probing number|false when a caller began to find out if it is back
 
 --- One endpoint's row in the statistics.
 ---@class aitoearn.EndpointHealth
@@ -53,7 +53,7 @@ local LOST_PROBE = 60
 ---@field cert_file string? a client certificate
 ---@field key_file string?
 ---@field secrets string[]? what must appear in no message, beside the key
----@field problem aitoearn.Failure? the failure of every call: what the environment says wrongly
+---@field problem aitoearn.Failure? the failure of every call: a wrong environment variable
 ---@field http_problem aitoearn.Failure? of those over http
 ---@field https_problem aitoearn.Failure? of those over https
 
@@ -67,8 +67,8 @@ local LOST_PROBE = 60
 ---@field interval number? seconds between two requests at least
 ---@field private hold_until number|false
 ---@field private hold_failure aitoearn.Failure?
----@field private returned table<number, true> turns given back
----@field private next_turn number?
+---@field private returned table<number, true> slots given back
+---@field private next_slot number?
 local Site = {}
 Site.__index = Site
 
@@ -151,7 +151,7 @@ end
 --- One whose ejection has run out is offered to one caller, who must let it `succeed` or `fail`, or `release` it, within a
 --- minute; after that it is offered to another.
 ---@param now number seconds
----@param avoid aitoearn.Endpoint? the one that just failed: taken only where nothing else is usable
+---@param avoid aitoearn.Endpoint? the one that just failed: taken only if nothing else is usable
 ---@return aitoearn.Endpoint
 ---@return boolean probe whether this caller is the one who probes it
 function Site:choose(now, avoid)
@@ -233,9 +233,10 @@ function Site:release(endpoint) -- luacheck: ignore 212/self
   endpoint.probing = false
 end
 
---- Nobody asks this site before a time, because it answered so (429). Of two times the later one holds.
+--- Holds the site back: no request is sent to it before a time, because its answer (429) said so. The later of two
+--- times counts.
 ---@param until_time number seconds
----@param failure aitoearn.Failure what named the time; the error of a caller that cannot wait that long
+---@param failure aitoearn.Failure what set the time; the error of a caller that cannot wait that long
 function Site:hold(until_time, failure)
   if self.hold_until and self.hold_until >= until_time then
     return
@@ -248,53 +249,53 @@ function Site:release_hold()
   self.hold_until, self.hold_failure = false, nil
 end
 
--- The earliest turn that was given back and has not passed; forgets those that have.
+-- The earliest slot that was given back and has not passed; forgets those that have.
 local function earliest(returned, now)
   local first
-  for turn in pairs(returned) do
-    if turn < now then
-      returned[turn] = nil
-    elseif not first or turn < first then
-      first = turn
+  for slot in pairs(returned) do
+    if slot < now then
+      returned[slot] = nil
+    elseif not first or slot < first then
+      first = slot
     end
   end
   return first
 end
 
---- Takes the next turn under `interval`, the seconds between two requests that the option `max_rate` leaves.
---- Turns are given out in the order in which they are asked for.
+--- Takes the next slot, the time of one request, under `interval`: the seconds between two requests that `max_rate` asks
+--- for. Slots are given out in the order in which they are asked for.
 ---@param now number seconds
----@param latest number? a turn after that time is of no use, and is not taken
----@return number? seconds until the turn; nil where it would come after `latest`
----@return number? turn to give back where it is not used
-function Site:turn(now, latest)
+---@param latest number? a slot after that time is of no use, and is not taken
+---@return number? seconds until the slot; nil: it would come after `latest`
+---@return number? slot to give back if it is not used
+function Site:take_slot(now, latest)
   if not self.interval then
     return 0
   end
   local returned = earliest(self.returned, now)
-  local turn = returned or math.max(now, self.next_turn or now)
-  if latest and turn > latest then
+  local slot = returned or math.max(now, self.next_slot or now)
+  if latest and slot > latest then
     return nil
   end
   if returned then
     self.returned[returned] = nil
   else
-    self.next_turn = turn + self.interval
+    self.next_slot = slot + self.interval
   end
-  return turn - now, turn
+  return slot - now, slot
 end
 
---- Gives a turn back that was not used: its caller was cancelled.
----@param turn number? as `turn` returned it
-function Site:return_turn(turn)
-  if turn then
-    self.returned[turn] = true
+--- Gives a slot back that was not used: its caller was cancelled.
+---@param slot number? as `take_slot` returned it
+function Site:return_slot(slot)
+  if slot then
+    self.returned[slot] = true
   end
 end
 
 --- How long the site is still held.
 ---@param now number seconds
----@return number? seconds_left nil where it is not held
+---@return number? seconds_left nil: it is not held
 ---@return aitoearn.Failure? failure
 function Site:held(now)
   if not self.hold_until then
@@ -335,8 +336,9 @@ function Site:health(now)
   return rows
 end
 
---- What a sleeper asks after each nap: with a store behind the site (`aitoearn.share`) a hold may end before its time.
-Site.look, Site.nap = Site.held, math.huge
+--- How a caller sleeps while the site is held: `nap` seconds at a time, after each of which it asks `still_held`. With a
+--- store behind the site (`aitoearn.share`) a hold may end before its time; without one it sleeps once.
+Site.still_held, Site.nap = Site.held, math.huge
 
 M.Site = Site
 

@@ -217,7 +217,7 @@
 ---@field cert_file string? PEM: a client certificate
 ---@field key_file string? PEM: its key, if that is not in `cert_file`
 ---@field log "info"|"debug"|nil a line for each event; default: the environment's AITOEARN_LOG
----@field share string|aitoearn.Store? a store for holds, turns under `max_rate` and server health, which other clients use
+---@field share string|aitoearn.Store? a store for holds, slots under `max_rate` and server health, which other clients use
 ---too: the name of a `lua_shared_dict` in nginx, or what `require("aitoearn.share.redis").new` returns
 ---@field proxy string? default: the environment's
 ---@field user_agent string?

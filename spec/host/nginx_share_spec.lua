@@ -132,7 +132,7 @@ describe("nginx workers with share", function()
     assert.equal(1, n:run [[ return ngx.shared.notes:get "probes" ]])
   end)
 
-  it("go on where a worker dies with turns taken", function()
+  it("go on where a worker dies with slots taken", function()
     start { max_rate = 50 }
     in_each_worker(LOAD:format(6, 4))
     socket.sleep(1)

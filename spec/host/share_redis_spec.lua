@@ -100,7 +100,7 @@ describe("clients that share Redis", function()
       assert.equal("", n:complaints())
     end)
 
-    it("keep max_rate together, and give turns back from anywhere", function()
+    it("keep max_rate together, and give slots back from anywhere", function()
       for _ = 1, 9 do n:run(CLIENT:format "50" .. [[ client:get_record "ok" ]]) end
       local script = CLIENT:format "50" .. [[
         local all = {}

@@ -63,7 +63,7 @@ describe("clients that share Redis", function()
     helper.record(b:get_record "ok")
   end)
 
-  it("take turns from one clock, in batches too, and leave no key behind", function()
+  it("take slots from one clock, in batches too, and leave no key behind", function()
     local a, b = client { max_rate = 40 }, client { max_rate = 40 }
     local ids = {}
     for i = 1, 40 do ids[i] = "ok~" .. i end
@@ -80,7 +80,7 @@ describe("clients that share Redis", function()
     assert.is_true(shell.wait_until(4, function() return #r:connect():keys "*" == 0 end))
   end)
 
-  it("give back the turn of a call that is cancelled", function()
+  it("give back the slot of a call that is cancelled", function()
     local a, b = client { max_rate = 2 }, client { max_rate = 2 }
     helper.record(a:get_record "ok")
     local task = a:start("get_record", "ok~never")

@@ -39,7 +39,7 @@ function Memory:acquire(key, interval, probe)
     local at = returned or math.max(now, site.next)
     answer.wait = at - now
     if answer.wait <= 1 then
-      answer.turn = at
+      answer.slot = at
       if not returned then site.next = at + interval end
     end
   end
@@ -55,10 +55,10 @@ function Memory:acquire(key, interval, probe)
   return answer
 end
 
-function Memory:give_back(key, turn)
-  local problem = enter(self, "give_back", key, turn)
+function Memory:give_back(key, slot)
+  local problem = enter(self, "give_back", key, slot)
   if self.fail then return nil, problem end
-  table.insert(site_of(self, key).returned, turn)
+  table.insert(site_of(self, key).returned, slot)
   return true
 end
 

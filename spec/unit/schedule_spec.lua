@@ -260,7 +260,7 @@ describe("pacer, heap and turns together", function()
     while due.count > 0 do
       now = math.max(now, due:first_due())
       local each = due:pop()
-      now = now + here:turn(now)
+      now = now + here:take_slot(now)
       requests = requests + 1
       times[#times + 1] = now
       local life = each.life

@@ -33,7 +33,7 @@ describe("a shared site", function()
     for _, client in ipairs(clients) do client:close() end
   end)
 
-  local function turn(site, latest, taken) return site:turn(clock.time, latest, taken) end
+  local function turn(site, latest, taken) return site:take_slot(clock.time, latest, taken) end
 
   describe("without a limit", function()
     it("asks the store once, and not again within 10 ms", function()
@@ -72,11 +72,11 @@ describe("a shared site", function()
       a:hold(clock.time + 3600, { kind = "api" })
       turn(b)
       pass(b.nap)
-      assert.near(3599, b:look(clock.time), 1e-9)
+      assert.near(3599, b:still_held(clock.time), 1e-9)
       a:release_hold()
       assert.is_nil(a:held(clock.time))
       pass(b.nap)
-      assert.is_nil(b:look(clock.time))
+      assert.is_nil(b:still_held(clock.time))
     end)
 
     it("is the later one of two", function()
@@ -104,7 +104,7 @@ describe("a shared site", function()
       site:hold(clock.time + 10, { kind = "api" })
       pass(1)
       store:count "acquire"
-      for _ = 1, 10 do site:look(clock.time) end
+      for _ = 1, 10 do site:still_held(clock.time) end
       assert.equal(1, store:count "acquire")
     end)
   end)
@@ -163,7 +163,7 @@ describe("a shared site", function()
       local a, b = join { max_rate = 10 }, join { max_rate = 10 }
       turn(a)
       local seconds, taken = turn(a)
-      a:return_turn(taken)
+      a:return_slot(taken)
       assert.equal(seconds, (turn(b)))
     end)
   end)
@@ -264,7 +264,7 @@ describe("a shared site", function()
       turn(site)
       assert.truthy(site:held(clock.time))
       assert.equal(0, #events)
-      site:look(clock.time + 1)
+      site:still_held(clock.time + 1)
       assert.truthy(events[1].message:find("took 0.500 s", 1, true))
       store:count "acquire"
       site:release_hold()
@@ -307,7 +307,7 @@ describe("a shared site", function()
       it("has few callers ask at a time, and goes on where those were killed", function()
         local site = join()
         store.yields, store.acquire = true, coroutine.yield
-        for _ = 1, 4 do coroutine.wrap(site.turn)(site, clock.time) end
+        for _ = 1, 4 do coroutine.wrap(site.take_slot)(site, clock.time) end
         store.acquire = nil
         local seconds, taken, again = turn(site)
         assert.is_true(seconds > 0 and taken == nil and again)
@@ -323,7 +323,7 @@ describe("a shared site", function()
       local seconds, taken = turn(site)
       store.fail = nil
       pass(1.5)
-      site:return_turn(taken)
+      site:return_slot(taken)
       assert.equal(0, store:count "give_back")
       assert.near(0.1, seconds, 1e-9)
     end)

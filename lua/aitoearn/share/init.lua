@@ -1,4 +1,4 @@
---- What clients share through a store: holds, turns under `max_rate`, and which endpoints are ejected (option `share`).
+--- What clients share through a store: holds, slots under `max_rate`, and which endpoints are ejected (option `share`).
 ---
 --- A store is a table with the three functions below. Two come with the library: `aitoearn.share.shdict` (nginx) and
 --- `aitoearn.share.redis`. All times in them are seconds from now, so a store has its own clock and no client needs to
@@ -13,8 +13,8 @@ local M = {}
 ---What a store knows of a site.
 ---@class aitoearn.ShareAnswer
 ---@field hold number? seconds until the end of the site's hold
----@field wait number? where an interval was given and there is no hold: seconds until the turn, or until the next one
----@field turn any? the turn that was taken; nil where the next one is more than a second away, or there is a hold
+---@field wait number? where an interval was given and there is no hold: seconds until the slot, or until the next one
+---@field slot any? the slot that was taken; nil where the next one is more than a second away, or there is a hold
 ---@field ejected table<integer, aitoearn.ShareEjection>? by the endpoint's place; those that have run out included
 ---@field probe boolean? where a probe was asked for: whether this client is the one who probes
 
@@ -34,14 +34,14 @@ local M = {}
 ---@field yields boolean? whether its functions may yield to the host's loop
 ---@field blocks boolean? whether they stop the whole program while they wait: refused with hosts that have a loop
 
----Says what is known of a site. `interval` (seconds): takes the next turn as well, unless there is a hold or the turn is
----more than a second ahead; the turn after it comes an interval later. `probe` (an endpoint's place): asks to be the one
+---Says what is known of a site. `interval` (seconds): takes the next slot as well, unless there is a hold or the slot is
+---more than a second ahead; the slot after it comes an interval later. `probe` (an endpoint's place): asks to be the one
 ---who probes it, for a minute, if its ejection has run out.
 ---@alias aitoearn.ShareAcquire
 ---| fun(self, site: string, interval: number?, probe: integer?): aitoearn.ShareAnswer?, aitoearn.ShareProblem?
 
----Gives a turn back that was not used.
----@alias aitoearn.ShareGiveBack fun(self, site: string, turn: any): true?, aitoearn.ShareProblem?
+---Gives a slot back that was not used.
+---@alias aitoearn.ShareGiveBack fun(self, site: string, slot: any): true?, aitoearn.ShareProblem?
 
 ---Takes note of a fact: `"hold", seconds` (of two holds the later end counts; 0 ends it), `"eject", place, seconds, count`
 ---(the later end counts), `"restore", place` (it is in service again), `"release", place` (its probe had no outcome).

@@ -19,7 +19,7 @@ local M = {}
 local AHEAD = require("aitoearn.share.site").AHEAD
 
 -- KEYS: hold, turn, back, out, probe. ARGV: what to do, and its values.
--- "acquire": interval and how far ahead a turn may be, in microseconds; "1" to become the prober of a place.
+-- "acquire": interval and how far ahead a slot (its "turn") may be, in microseconds; "1" to become the prober of a place.
 M.SCRIPT = [[
 local hold, turn, back, out, probe = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local what, a, b, c = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -199,7 +199,7 @@ local function micro(seconds)
   return ("%.0f"):format(seconds * 1e6)
 end
 
--- A Redis hash as it came, place and "end count" in turns.
+-- A Redis hash as it came, place and "end count" alternating.
 local function read_ejected(fields, now)
   local ejected
   for i = 1, #fields, 2 do
@@ -219,14 +219,14 @@ function Store:acquire(site, interval, probe)
   return {
     hold = hold > now and (hold - now) / 1e6 or nil,
     wait = reply[3] ~= "" and tonumber(reply[3]) / 1e6 or nil,
-    turn = reply[4] ~= "" and reply[4] or nil,
+    slot = reply[4] ~= "" and reply[4] or nil,
     probe = reply[5] == "1",
     ejected = read_ejected(reply[6], now),
   }
 end
 
-function Store:give_back(site, turn)
-  local reply, problem = run(self, site, nil, "give_back", turn, "", "")
+function Store:give_back(site, slot)
+  local reply, problem = run(self, site, nil, "give_back", slot, "", "")
   return reply and true, problem
 end
 

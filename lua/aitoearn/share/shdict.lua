@@ -1,6 +1,6 @@
 --- A store in nginx's shared memory, for all workers: `share = "NAME"`, with `lua_shared_dict NAME 1m;` in nginx.conf.
 ---
---- A turn is taken by one `incr`, without a lock. The dict forgets by nginx's cached clock, which may be late; so every
+--- A slot is taken by one `incr`, without a lock. The dict forgets by nginx's cached clock, which may be late; so every
 --- time is a value of our own clock, and expiry only tidies up.
 ---@module "aitoearn.share.shdict"
 
@@ -39,7 +39,7 @@ local function names_of(self, site)
     local prefix = self.prefix .. site
     names = {
       hold = prefix .. " hold",
-      turn = prefix .. " turn",
+      slot = prefix .. " slot",
       back = prefix .. " back",
       out = prefix .. " out",
       lock = prefix .. " lock",
@@ -50,43 +50,43 @@ local function names_of(self, site)
   return names
 end
 
--- The earliest turn that was given back and has not passed.
+-- The earliest slot that was given back and has not passed.
 local function pop_returned(dict, back, now)
-  local turn
+  local slot
   repeat
-    turn = dict:lpop(back)
-  until not turn or turn >= now
-  return turn
+    slot = dict:lpop(back)
+  until not slot or slot >= now
+  return slot
 end
 
---- Takes the next turn. `turn` holds when the one after the last comes, so adding an interval takes one. After a pause it
+--- Takes the next slot. `slot` holds when the one after the last comes, so adding an interval takes one. After a pause it
 --- lies behind: then it is moved up to now as well. Whatever workers do at the same time, the sums are at least an
---- interval apart, and so are the turns.
----@return number? turn
----@return number|string next when a turn will come, where none was taken; a message where the dict fails
-local function take_turn(dict, names, interval, now)
-  local turn = pop_returned(dict, names.back, now)
-  if turn then
-    return turn, turn
+--- interval apart, and so are the slots.
+---@return number? slot
+---@return number|string next when a slot will come, where none was taken; a message where the dict fails
+local function take_slot(dict, names, interval, now)
+  local slot = pop_returned(dict, names.back, now)
+  if slot then
+    return slot, slot
   end
-  local next_turn = dict:get(names.turn)
-  if next_turn and next_turn - now > AHEAD then
-    return nil, next_turn
+  local next_slot = dict:get(names.slot)
+  if next_slot and next_slot - now > AHEAD then
+    return nil, next_slot
   end
-  local sum, problem = dict:incr(names.turn, interval, now, AHEAD)
+  local sum, problem = dict:incr(names.slot, interval, now, AHEAD)
   if not sum then
     return nil, problem
   end
   if sum < now then
-    sum = dict:incr(names.turn, now + interval - sum, now) or now + interval
+    sum = dict:incr(names.slot, now + interval - sum, now) or now + interval
   end
-  turn = sum - interval
-  if turn - now > AHEAD then -- others were quicker
-    dict:incr(names.turn, -interval)
-    return nil, turn
+  slot = sum - interval
+  if slot - now > AHEAD then -- others were quicker
+    dict:incr(names.slot, -interval)
+    return nil, slot
   end
-  dict:expire(names.turn, sum - now + 2 * interval + SLACK)
-  return turn, turn
+  dict:expire(names.slot, sum - now + 2 * interval + SLACK)
+  return slot, slot
 end
 
 -- Ejections as a text: "place:end:count place:end:count".
@@ -134,11 +134,11 @@ function Store:acquire(site, interval, probe)
   if hold and hold > now then
     answer.hold = hold - now
   elseif interval then
-    local turn, next_turn = take_turn(dict, names, interval, now)
-    if type(next_turn) ~= "number" then
-      return nil, next_turn
+    local slot, next_slot = take_slot(dict, names, interval, now)
+    if type(next_slot) ~= "number" then
+      return nil, next_slot
     end
-    answer.turn, answer.wait = turn, math.max(0, next_turn - now)
+    answer.slot, answer.wait = slot, math.max(0, next_slot - now)
   end
   for _, row in pairs(answer.ejected or {}) do
     row.left = row.ends - now
@@ -150,10 +150,10 @@ function Store:acquire(site, interval, probe)
   return answer
 end
 
-function Store:give_back(site, turn)
-  local dict, names, left = self.dict, names_of(self, site), turn - core.monotonic()
+function Store:give_back(site, slot)
+  local dict, names, left = self.dict, names_of(self, site), slot - core.monotonic()
   if left > 0 then
-    dict:rpush(names.back, turn)
+    dict:rpush(names.back, slot)
     dict:expire(names.back, left + SLACK)
   end
   return true

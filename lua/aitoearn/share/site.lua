@@ -1,8 +1,8 @@
---- A site whose holds, turns and server health are kept in a store: what `aitoearn.site` offers, over what all know.
+--- A site whose holds, slots and server health are kept in a store, for all clients: the methods of `aitoearn.site`.
 ---
 --- The site's own fields always hold what this client knows. It goes by those alone while the store fails, and between
---- two answers of the store. Only `turn` and `choose` ask the store, since they may wait; what is reported to it waits
---- nowhere.
+--- two answers of the store. Only `take_slot`, `choose` and `still_held` ask the store, since they may wait; nothing waits
+--- for what is reported to it.
 ---@module "aitoearn.share.site"
 
 local core = require "aitoearn.core"
@@ -10,21 +10,21 @@ local sites = require "aitoearn.site"
 
 local M = { AHEAD = 1 }
 
--- Where nothing limits, an answer holds for so long, in seconds; and so long a sleep makes a caller ask again.
+-- If nothing limits, an answer counts for this long, in seconds; and after a longer sleep a caller asks again.
 local FRESH = 0.01
--- While all turns of the second ahead are taken, a client asks again after so many seconds.
+-- While all slots of the second ahead are taken, a client asks again after this many seconds: from, to.
 local BACKLOG_FIRST, BACKLOG_LAST = 0.25, 0.75
 -- Questions under way at a time, and seconds until a caller above that tries again: a store that many ask at once looks slow.
-local MOST_ASKING, ASK_SOON = 4, 0.02
--- After so many seconds those who ask are lost: nginx kills the caller of a request that is aborted, and nobody is told.
+local MAX_ASKING, ASK_SOON = 4, 0.02
+-- A question without an answer for this long, in seconds, is lost: nginx kills the coroutine of an aborted request.
 local LOST = 1
--- Between two who wait for either: they ask in the order in which they were refused.
+-- Seconds between two callers that wait for the same: they ask in the order in which they were refused.
 local BEHIND = 1e-5
 -- Two clients' ideas of the same time differ by less, in seconds.
 local SAME = 0.1
 -- A failure in a row for each ejection that others made: a success restores the endpoint.
 local FAILURES = 3
--- A sleeper looks so often, in seconds, whether the hold has ended before its time.
+-- How often a sleeping caller asks whether the hold has ended before its time, in seconds.
 local NAP = 1
 
 local HELD = {
@@ -46,9 +46,9 @@ local Site = sites.Site
 ---@field private learned_at number when the store last answered
 ---@field private unsettled integer reports that are under way
 ---@field private reported_at number when the last one arrived
----@field private untold boolean? whether the store does not know of our own hold yet
----@field private full_until number? all turns of the second ahead are taken
----@field private next_known number? when the first turn after those comes
+---@field private is_hold_unsent boolean? whether the store does not know of this client's hold yet
+---@field private full_until number? all slots of the second ahead are taken
+---@field private next_known number? when the first slot after those comes
 ---@field private refused integer callers that wait for that
 ---@field private asking integer questions under way
 ---@field private asked_at number when the last one began
@@ -71,7 +71,7 @@ function M.share(site, link)
   return setmetatable(site, Shared)
 end
 
--- Calls a function of the store's while nothing waits for it.
+-- Calls one of the store's functions while nothing waits for the result.
 local function deliver(self, ...)
   local done = self.link:call(...)
   self.unsettled, self.reported_at = self.unsettled - 1, self.client.now()
@@ -85,8 +85,8 @@ local function run(self, fn, ...)
   end
 end
 
--- Hands the store a fact, or a turn, without waiting for it.
-local function tell(self, method, ...)
+-- Sends the store a fact, or a slot back, without waiting for it.
+local function send(self, method, ...)
   if not self.link:is_down() then
     run(self, deliver, method, self.key, ...)
   end
@@ -95,19 +95,19 @@ end
 local function deliver_hold(self)
   local left = (self.hold_until or 0) - self.client.now()
   if deliver(self, "report", self.key, "hold", math.max(left, 0.001)) then
-    self.untold = nil
+    self.is_hold_unsent = nil
   end
 end
 
--- Tells the store of a hold, now or once it works again.
-local function tell_hold(self)
-  self.untold = true
+-- Sends the store the hold, now or once it works again.
+local function send_hold(self)
+  self.is_hold_unsent = true
   if not self.link:is_down() then
     run(self, deliver_hold)
   end
 end
 
--- One endpoint is in service at any time: where all were ejected at the same time, the one whose ejection ends last.
+-- One endpoint is in service at any time: if all were ejected at the same time, the one whose ejection ends last.
 local function keep_one_in_service(endpoints)
   local last = endpoints[1]
   for _, endpoint in ipairs(endpoints) do
@@ -138,16 +138,16 @@ local function learn_health(self, ejected, now, is_newest)
   keep_one_in_service(self.endpoints)
 end
 
--- Takes over what the store says, but for what we reported and it may not have known yet.
+-- Takes over what the store says, except for what was reported to it and it may not have known yet.
 local function learn(self, answer, asked_at, now)
-  local is_newest = self.unsettled == 0 and asked_at >= self.reported_at and not self.untold
+  local is_newest = self.unsettled == 0 and asked_at >= self.reported_at and not self.is_hold_unsent
   local hold = answer.hold and now + answer.hold or nil
   if not is_newest and self.hold_until and self.hold_until > (hold or now) then
     hold = self.hold_until
   end
   self.learned_at, self.hold_until, self.hold_failure = now, hold, hold and HELD or nil
-  if self.untold and self.unsettled == 0 then
-    tell_hold(self)
+  if self.is_hold_unsent and self.unsettled == 0 then
+    send_hold(self)
   end
   if self.endpoints[2] then
     learn_health(self, answer.ejected, now, is_newest)
@@ -180,7 +180,7 @@ function Shared:is_open()
   return self.link:is_down() and Site.is_open(self)
 end
 
--- All turns of the second ahead are taken: until when to ask no more, one behind the other.
+-- All slots of the second ahead are taken: until when to ask no more, one behind the other.
 local function wait_in_line(self, now, latest)
   if latest and self.next_known > latest then
     return nil
@@ -189,26 +189,26 @@ local function wait_in_line(self, now, latest)
   return self.full_until - now + self.refused * BEHIND, nil, true
 end
 
--- Takes a turn while the store is left alone. It is none of the store's.
-local function turn_alone(self, now, latest)
-  local seconds, turn = Site.turn(self, now, latest)
-  return seconds, turn and { alone = turn }
+-- Takes a slot while the store is left alone. It is not one of the store's.
+local function take_slot_alone(self, now, latest)
+  local seconds, slot = Site.take_slot(self, now, latest)
+  return seconds, slot and { alone = slot }
 end
 
---- Takes the next turn under `interval`, and finds out whether the site is held.
+--- Takes the next slot under `interval`, and finds out whether the site is held.
 ---@param now number seconds
----@param latest number? a turn after that time is of no use
----@param taken any? a turn that was slept for: only whether the site is held now
----@return number? seconds to sleep; nil: there is no turn before `latest`
----@return any turn to give back where it is not used
----@return boolean? again whether to call this once more after the sleep, with `turn`
-function Shared:turn(now, latest, taken)
+---@param latest number? a slot after that time is of no use
+---@param taken any? a slot that was slept for: only whether the site is held now
+---@return number? seconds to sleep; nil: there is no slot before `latest`
+---@return any slot to give back if it is not used
+---@return boolean? again whether to call this once more after the sleep, with the slot
+function Shared:take_slot(now, latest, taken)
   local interval = not taken and self.interval or nil
   if self:is_open() then
     return 0
   elseif interval and self.full_until and now < self.full_until and not self.link:is_down() then
     return wait_in_line(self, now, latest)
-  elseif self.asking >= MOST_ASKING then
+  elseif self.asking >= MAX_ASKING then
     if now - self.asked_at < LOST then
       return ASK_SOON, taken, true
     end
@@ -219,39 +219,39 @@ function Shared:turn(now, latest, taken)
     if taken then
       return 0
     end
-    return turn_alone(self, now, latest)
+    return take_slot_alone(self, now, latest)
   end
   now = self.client.now()
   if self:held(now) then
-    self:return_turn(answer.turn)
+    self:return_slot(answer.slot)
     return 0, nil, true
   elseif not interval then
     return 0
   end
-  local turn_at = now + answer.wait
-  if not answer.turn then
+  local slot_at = now + answer.wait
+  if not answer.slot then
     local pause = BACKLOG_FIRST + (BACKLOG_LAST - BACKLOG_FIRST) * self.client.random()
-    self.full_until, self.next_known, self.refused = turn_at - M.AHEAD + pause, turn_at, 0
+    self.full_until, self.next_known, self.refused = slot_at - M.AHEAD + pause, slot_at, 0
     return wait_in_line(self, now, latest)
-  elseif latest and turn_at > latest then
-    self:return_turn(answer.turn)
+  elseif latest and slot_at > latest then
+    self:return_slot(answer.slot)
     return nil
   end
-  self.next_turn = math.max(self.next_turn or 0, turn_at + interval) -- for when the store fails
-  return answer.wait, answer.turn, answer.wait > FRESH
+  self.next_slot = math.max(self.next_slot or 0, slot_at + interval) -- for when the store fails
+  return answer.wait, answer.slot, answer.wait > FRESH
 end
 
---- Gives a turn back that was not used.
----@param turn any as `turn` returned it
-function Shared:return_turn(turn)
-  if type(turn) == "table" and turn.alone then
-    Site.return_turn(self, turn.alone)
-  elseif turn then
-    tell(self, "give_back", turn)
+--- Gives a slot back that was not used.
+---@param slot any as `take_slot` returned it
+function Shared:return_slot(slot)
+  if type(slot) == "table" and slot.alone then
+    Site.return_slot(self, slot.alone)
+  elseif slot then
+    send(self, "give_back", slot)
   end
 end
 
---- How long the site is still held, as far as this client knows. Whoever got the 429, it is the same failure for all.
+--- How long the site is still held, as far as this client knows. The failure is the same whichever client got the 429.
 ---@param now number seconds
 ---@return number? seconds_left
 ---@return aitoearn.Failure? failure
@@ -263,11 +263,11 @@ function Shared:held(now)
   return nil
 end
 
---- The same after a nap, for which the store is asked: a hold may have been ended, or begun again.
+--- The same after a nap: asks the store, since the hold may have been ended, or begun again.
 ---@param now number seconds
 ---@return number? seconds_left
 ---@return aitoearn.Failure? failure
-function Shared:look(now)
+function Shared:still_held(now)
   if self.hold_until and now - self.learned_at > FRESH then
     ask(self)
   end
@@ -280,16 +280,16 @@ end
 function Shared:hold(until_time, failure)
   Site.hold(self, until_time, failure)
   self.open_until = nil
-  tell_hold(self)
+  send_hold(self)
 end
 
 --- Ends the hold for all.
 function Shared:release_hold()
-  self.hold_until, self.hold_failure, self.untold = nil, nil, nil
-  tell(self, "report", "hold", 0)
+  self.hold_until, self.hold_failure, self.is_hold_unsent = nil, nil, nil
+  send(self, "report", "hold", 0)
 end
 
---- The endpoint to ask. One that may be probed is so by one caller of all clients'.
+--- The endpoint to ask. One that may be probed is probed by one caller of all clients.
 ---@param now number seconds
 ---@param avoid aitoearn.Endpoint?
 ---@return aitoearn.Endpoint
@@ -311,7 +311,7 @@ end
 function Shared:succeed(endpoint)
   local event = Site.succeed(self, endpoint)
   if event then
-    tell(self, "report", "restore", endpoint.index)
+    send(self, "report", "restore", endpoint.index)
   end
   return event
 end
@@ -323,7 +323,7 @@ end
 function Shared:fail(endpoint, now)
   local event, seconds = Site.fail(self, endpoint, now)
   if event then
-    tell(self, "report", "eject", endpoint.index, seconds, endpoint.ejections)
+    send(self, "report", "eject", endpoint.index, seconds, endpoint.ejections)
   end
   return event, seconds
 end
@@ -331,7 +331,7 @@ end
 ---@param endpoint aitoearn.Endpoint
 function Shared:release(endpoint)
   if endpoint.probing then
-    tell(self, "report", "release", endpoint.index)
+    send(self, "report", "release", endpoint.index)
   end
   Site.release(self, endpoint)
 end
