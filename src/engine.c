@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* libcurl's default for the streams of one HTTP/2 connection. */
 #define STREAMS_PER_CONNECTION 100
@@ -319,16 +318,21 @@ static void abandon(engine *e) {
   end_waiting(e, message);
   poller_close_sockets(&e->poller);
   poller_close(&e->poller);
+  fork_guard_close(&e->fork_guard);
   e->multi = NULL;
   e->share = NULL;
 }
 
 static bool is_foreign(const engine *e) {
-  return e->share != NULL && (e->poller.lost || e->owner != getpid());
+  return e->share != NULL && (e->poller.lost || fork_guard_is_child(&e->fork_guard));
 }
 
+/* Once for all that are started between two polls. */
 static void check_descriptors(engine *e) {
-  if (e->share != NULL && !poller_is_intact(&e->poller))
+  if (e->share == NULL || e->is_checked)
+    return;
+  e->is_checked = true;
+  if (!poller_is_intact(&e->poller))
     e->poller.lost = true;
 }
 
@@ -391,7 +395,7 @@ static const char *open_engine(engine *e) {
     }
     e->options.is_without_proxy = is_without_proxy(&e->options);
     e->poller.tcp_user_timeout_ms = tcp_user_timeout_ms(&e->options);
-    e->owner = getpid();
+    fork_guard_open(&e->fork_guard);
     e->starts_left = STARTS_PER_POLL;
     random_seed(&e->random); /* a child's numbers are not its parent's */
   }
@@ -450,13 +454,15 @@ static void poll_open(engine *e, double timeout) {
   /* Leave a new connection to the next poll: with a nearby server the TLS handshake would land
    * in this one, and a process's first costs milliseconds. */
   bool enough = timeout == 0 && idle && e->poller.open_sockets > 0;
-  if (e->multi != NULL && !enough)
+  bool nothing_left = e->done_count > 0 && e->unfinished == 0;
+  if (e->multi != NULL && !enough && !nothing_left)
     wait_for_work(e, e->done_count == 0 ? timeout : 0);
   if (timeout != 0)
     e->starts_left = STARTS_PER_POLL;
 }
 
 static void advance(engine *e, double timeout) {
+  e->is_checked = false;
   if (e->closed) {
     expire(e);
     return;
@@ -602,6 +608,7 @@ static void close_all(engine *e) {
   if (e->closed)
     return;
   e->closed = true;
+  e->is_checked = false;
   check_descriptors(e);
   if (is_foreign(e)) {
     abandon(e);
@@ -614,6 +621,7 @@ static void close_all(engine *e) {
   curl_multi_cleanup(e->multi); /* takes NULL */
   curl_share_cleanup(e->share);
   poller_close(&e->poller); /* last: curl_multi_cleanup closes sockets */
+  fork_guard_close(&e->fork_guard);
   e->multi = NULL;
   e->share = NULL;
 }

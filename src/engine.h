@@ -15,6 +15,7 @@
 #define AITOEARN_ENGINE_H
 
 #include "deadlines.h"
+#include "fork_guard.h"
 #include "handle.h"
 #include "poller.h"
 #include "random.h"
@@ -41,7 +42,8 @@ struct engine {
   CURLM *multi; /* NULL until opened, after close, and after libcurl ran out of memory */
   CURLSH *share; /* NULL: not open */
   poller poller;
-  pid_t owner; /* the process that opened it */
+  fork_guard fork_guard;
+  bool is_checked; /* its descriptors have been, since the last poll */
   bool closed;
   bool collected; /* its memory is about to go: nothing may be allocated any more */
   bool sends_at_once;

@@ -131,8 +131,8 @@ static bool set_constant_options(CURL *easy) {
   if (curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK)
     return false;
 #endif
-  return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") ==
-         CURLE_OK; /* all that libcurl knows */
+  return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip") ==
+         CURLE_OK; /* that libcurl decodes at all; what it accepts is in the header lines */
 }
 
 /* While a CApath is set, libcurl reads the CA file again for every connection (20 ms): use the
@@ -170,9 +170,10 @@ static bool set_engine_options(CURL *easy, const handle_setup *setup, bool is_ht
          (!is_https ||
           (set_ca(easy, options->ca_file) && set_client_certificate(easy, setup->origin))) &&
          curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(options, is_https)) == CURLE_OK &&
-         (!options->is_without_proxy || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
-         (!setup->looks_up || curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) == CURLE_OK) &&
-         curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK;
+         (options->is_without_proxy
+              ? curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK
+              : curl_easy_setopt(easy, CURLOPT_USERAGENT, options->user_agent) == CURLE_OK) &&
+         (!setup->looks_up || curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) == CURLE_OK);
 }
 
 static bool set_granted_callback(handle *h, long *waiting) {
@@ -226,10 +227,20 @@ static bool set_method(CURL *easy, const transfer *t) {
          curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
 }
 
-static bool set_request(CURL *easy, const transfer *t, double timeout) {
+/* Of a URL that it has to parse itself libcurl prints a normalized copy, byte by byte. One that
+ * cannot be parsed here it refuses in its own words. */
+static bool set_url(handle *h, const char *url) {
+  h->url = curl_url();
+  return h->url != NULL && curl_easy_setopt(h->easy, CURLOPT_URL, url) == CURLE_OK &&
+         (curl_url_set(h->url, CURLUPART_URL, url, CURLU_PATH_AS_IS) != CURLUE_OK ||
+          curl_easy_setopt(h->easy, CURLOPT_CURLU, h->url) == CURLE_OK);
+}
+
+static bool set_request(handle *h, const transfer *t, double timeout) {
+  CURL *easy = h->easy;
   /* On plain http PIPEWAIT would hold every transfer until the first answer. */
   return (!t->is_https || curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) == CURLE_OK) &&
-         set_method(easy, t) && curl_easy_setopt(easy, CURLOPT_URL, t->url) == CURLE_OK &&
+         set_method(easy, t) && set_url(h, t->url) &&
          curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->header_lines) == CURLE_OK &&
          curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms(timeout)) == CURLE_OK;
 }
@@ -255,7 +266,7 @@ handle *handle_new(const handle_setup *setup, transfer *t) {
   if (h->easy != NULL && set_constant_options(h->easy) &&
       set_engine_options(h->easy, setup, t->is_https) && set_callbacks(h) &&
       (!t->is_https || set_granted_callback(h, setup->waiting)) &&
-      set_request(h->easy, t, setup->timeout) && poller_attach_easy(setup->sockets, h->easy))
+      set_request(h, t, setup->timeout) && poller_attach_easy(setup->sockets, h->easy))
     return h;
   handle_free(h);
   return NULL;
@@ -335,8 +346,10 @@ bool handle_has_died(const handle *h) {
 
 void handle_detach(handle *h) {
   stop_waiting(h);
-  curl_easy_cleanup(h->easy); /* takes NULL */
+  curl_easy_cleanup(h->easy); /* takes NULL, and so does the next */
+  curl_url_cleanup(h->url);
   h->easy = NULL;
+  h->url = NULL;
 }
 
 void handle_free(handle *h) {

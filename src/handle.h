@@ -32,9 +32,9 @@ typedef struct {
   const char *proxy; /* NULL: the environment's */
   bool is_without_proxy; /* nor does the environment name one */
   bool is_http_local; /* no http:// leads to another machine */
-  const char *user_agent;
+  const char *user_agent; /* for a proxy */
   bool is_http1_only;
-  struct curl_slist header_lines[2]; /* the same for every request */
+  struct curl_slist header_lines[4]; /* the same for every request, `User-Agent` among them */
 } transfer_options;
 
 /* What is special to one origin. */
@@ -46,6 +46,7 @@ typedef struct {
 
 struct handle {
   CURL *easy; /* NULL once it has finished */
+  CURLU *url; /* what the easy handle asks for */
   transfer *transfer;
   long *waiting; /* counts it until it is granted; NULL: not counted */
   double granted; /* when it got a connection or stream, on poller_now's clock; NaN: not yet */

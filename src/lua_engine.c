@@ -296,6 +296,38 @@ static bool boolean_option(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
+/* What libcurl can decode. */
+static const char *encodings(void) {
+  int known = curl_version_info(CURLVERSION_NOW)->features;
+  if ((known & CURL_VERSION_BROTLI) != 0)
+    return (known & CURL_VERSION_ZSTD) != 0 ? "deflate, gzip, br, zstd" : "deflate, gzip, br";
+  return (known & CURL_VERSION_ZSTD) != 0 ? "deflate, gzip, zstd" : "deflate, gzip";
+}
+
+/* One more line of every request; the table at `uservalue` keeps its text. */
+static void add_header_line(lua_State *L, transfer_options *o, const char *name, const char *value,
+                            int uservalue) {
+  struct curl_slist *line = o->header_lines;
+  if (value == NULL)
+    return;
+  while (line->next != NULL)
+    line = line->next;
+  if (line->data != NULL)
+    line = line->next = line + 1;
+  line->data = (char *)lua_pushfstring(L, "%s: %s", name, value);
+  lua_setfield(L, uservalue, name);
+}
+
+/* libcurl's own options for these lines print each twice. */
+static void add_header_lines(lua_State *L, transfer_options *o, int uservalue) {
+  const char *language = string_option(L, "accept_language", uservalue);
+  o->user_agent = string_option(L, "user_agent", uservalue);
+  add_header_line(L, o, "Accept", "application/json", uservalue);
+  add_header_line(L, o, "Accept-Encoding", encodings(), uservalue);
+  add_header_line(L, o, "User-Agent", o->user_agent, uservalue);
+  add_header_line(L, o, "Accept-Language", language, uservalue);
+}
+
 static void read_options(lua_State *L, engine *e, int uservalue) {
   transfer_options *o = &e->options;
   e->max_connections = (long)integer_option(L, "max_connections", 1);
@@ -305,14 +337,7 @@ static void read_options(lua_State *L, engine *e, int uservalue) {
   o->proxy = string_option(L, "proxy", uservalue);
   o->is_http_local = !boolean_option(L, "allow_http", false);
   o->is_http1_only = !boolean_option(L, "http2", true);
-  o->user_agent = string_option(L, "user_agent", uservalue);
-  const char *language = string_option(L, "accept_language", uservalue);
-  o->header_lines[0].data = (char *)"Accept: application/json";
-  if (language != NULL) {
-    o->header_lines[1].data = (char *)lua_pushfstring(L, "Accept-Language: %s", language);
-    lua_setfield(L, uservalue, "accept_language");
-    o->header_lines[0].next = &o->header_lines[1];
-  }
+  add_header_lines(L, o, uservalue);
 }
 
 /* The header lines of the origin's table at `index`, before those of all; the nodes and the strings

@@ -11,7 +11,8 @@ local M = {}
 ---@class aitoearn.Scheduler
 ---@field engine aitoearn.Engine
 ---@field report fun(message: string) gets errors that nobody can catch
----@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes
+---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes; and one
+--- entry that is false
 ---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
@@ -20,6 +21,10 @@ local M = {}
 ---@field private resumed thread|false the last coroutine that it resumed
 local Scheduler = {}
 Scheduler.__index = Scheduler
+
+-- An entry of `waiting` that is none. Lua rebuilds a table that is just full at each insertion, and so many wait at once
+-- as fill one: powers of two.
+local SPARE = "spare"
 
 -- What a coroutine returns at its end. (In between it yields nothing.)
 local ENDED = {}
@@ -34,7 +39,7 @@ end
 ---@param report fun(message: string)
 ---@return aitoearn.Scheduler
 function M.new(engine, report)
-  return setmetatable({ engine = engine, report = report, waiting = {}, count = 0, threads = {},
+  return setmetatable({ engine = engine, report = report, waiting = { [SPARE] = false }, count = 0, threads = {},
     on_idle = false, handing_out = false, resumed = false }, Scheduler)
 end
 
@@ -139,8 +144,8 @@ end
 -- Wakes all whose transfer is done, handed out or not: after a step that was interrupted some were, and are not awake.
 local function wake_done(self)
   local done = {}
-  for transfer in pairs(self.waiting) do
-    if transfer:is_done() then
+  for transfer, waiter in pairs(self.waiting) do
+    if waiter and transfer:is_done() then
       done[#done + 1] = transfer
     end
   end

@@ -99,7 +99,7 @@ end
 local function sweep(self)
   self.last_sweep = core.monotonic()
   for transfer, waiter in pairs(self.scheduler.waiting) do
-    if waiter:count() >= 0 then
+    if waiter and waiter:count() >= 0 then
       self.scheduler:remove(transfer)
       transfer:cancel()
       if waiter.call then
@@ -113,9 +113,11 @@ end
 local function give_up(self, message)
   hooks.report("the pump failed: " .. tostring(message))
   for transfer, waiter in pairs(self.scheduler.waiting) do
-    self.scheduler:remove(transfer)
-    pcall(transfer.cancel, transfer)
-    waiter:post(1)
+    if waiter then
+      self.scheduler:remove(transfer)
+      pcall(transfer.cancel, transfer)
+      waiter:post(1)
+    end
   end
 end
 
