@@ -45,7 +45,7 @@ static int on_timer(CURLM *multi, long timeout_ms, void *userp) {
 }
 
 void poller_init(poller *p) {
-  *p = (poller){.epoll = -1, .timer = -1, .due = INFINITY, .armed = INFINITY};
+  *p = (poller){.epoll = -1, .timer = -1, .due = INFINITY, .armed = INFINITY, .looked = -INFINITY};
 }
 
 #if AITOEARN_EPOLL
@@ -55,8 +55,9 @@ void poller_init(poller *p) {
 #define EVENTS_PER_WAIT 8
 #define LONGEST_WORK 0.001
 
-/* How many are looked at at once for what idle connections say. */
+/* How many are looked at at once for what idle connections say, and for how many seconds that holds. */
 #define EVENTS_PER_LOOK 64
+#define LOOK_HOLDS 0.001
 
 /* How many numbers above the first of a socket pair the second is looked for. */
 #define PAIR_DISTANCE 64
@@ -274,6 +275,7 @@ static void become_idle(poller *p, socket_entry *entry, curl_socket_t s) {
   bool settled = (entry->flags & SOCKET_SETTLED) != 0;
   entry->flags |= SOCKET_SETTLED;
   set_idle(p, entry, true);
+  p->looked = -INFINITY;
   if ((entry->flags & SOCKET_SUSPECT) != 0)
     end_connection(p, entry, s);
   else if (!settled || entry->registered != CURL_POLL_IN)
@@ -461,9 +463,13 @@ CURLMcode poller_wait(poller *p, CURLM *multi, double timeout) {
 
 CURLMcode poller_run_due(poller *p, CURLM *multi) {
   int running;
-  if (isinf(p->due) || p->due > poller_now())
+  double now = poller_now();
+  if (isinf(p->due) || p->due > now)
     return CURLM_OK;
-  end_spoken_on(p); /* what is started now takes an idle connection */
+  if (now - p->looked > LOOK_HOLDS) { /* what is started now takes an idle connection */
+    end_spoken_on(p);
+    p->looked = now;
+  }
   p->due = INFINITY; /* libcurl names the next one while it acts */
   return go_on(p, multi, curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running));
 }

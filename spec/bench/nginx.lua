@@ -5,7 +5,9 @@
 -- worker's CPU time, its threads included, which other programs on the machine hardly disturb.
 -- BUILD=folder measures another build of the C module, SECONDS=n changes the length of each run (5).
 -- RESTY_HTTP=folder (lua-resty-http's lib) measures that with lua-cjson beside ours as well, ROUNDS (5) times in turns,
--- ours over https both ways: HTTP/2, and HTTP/1.1 over kept connections.
+-- ours over https both ways: HTTP/2, and HTTP/1.1 over kept connections. Beside them the least that can be had with libcurl:
+-- what bare C costs for the same requests, undecoded, and what nginx costs to answer without asking anybody.
+local measure = require "spec.bench.measure"
 local platform = require "spec.platform"
 local server = require "spec.host.nginx.server"
 local shell = require "spec.platform.shell"
@@ -114,18 +116,26 @@ end
 -- Rounds before those that count: connections, and what LuaJIT compiles for some ten thousand requests.
 local WARM_UP = 3
 
---- Ours and lua-resty-http in turns, so that what slows the machine down slows both.
-local function compare(n, scheme, location)
-  local cpu, rate = {}, {}
+-- Requests of bare libcurl in a round.
+local BARE, BARE_WARM_UP = 20000, 1000
+
+--- Ours, lua-resty-http and the least that libcurl allows in turns, so that what slows the machine down slows all.
+local function compare(n, p, baseline, scheme, location)
+  local cpu, rate, least = {}, {}, {}
   for round = 1 - WARM_UP, tonumber(os.getenv "ROUNDS") or 5 do
     local theirs, ours = load(n, "/resty_" .. scheme .. "?id=ok"), load(n, "/" .. location .. "?id=ok")
     if round > 0 then
+      local bare = location == scheme
+        and 1 / load(n, "/trivial").per_cpu + baseline("epoll", p.cn[scheme], p, BARE, BARE_WARM_UP, AT_ONCE) / BARE
       cpu[round], rate[round] = theirs.per_cpu / ours.per_cpu, ours.rate / theirs.rate
-      print(("  %-11s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s"):format(location, 1e6 / ours.per_cpu,
-        ours.rate, 1e6 / theirs.per_cpu, theirs.rate))
+      least[round] = bare and bare * theirs.per_cpu or nil
+      print(("  %-11s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s%s"):format(location,
+        1e6 / ours.per_cpu, ours.rate, 1e6 / theirs.per_cpu, theirs.rate, bare
+        and ("; libcurl and nginx %.1f us"):format(bare * 1e6) or ""))
     end
   end
-  print(("  %-11s CPU a request, ours / theirs: %s; requests/s: %s"):format(location, spread(cpu), spread(rate)))
+  print(("  %-11s CPU a request, ours / theirs: %s; requests/s: %s%s"):format(location, spread(cpu), spread(rate),
+    #least > 0 and "; libcurl and nginx / theirs: " .. spread(least) or ""))
 end
 
 local function main()
@@ -137,6 +147,7 @@ local function main()
     server = LOCATIONS:format(p.cn.key, p.ca_file) .. (resty and RESTY_LOCATIONS:format(p.ca_file, resty) or ""),
     threads = os.getenv "THREADS" ~= "0",
   })
+  local baseline, folder
   local ok, problem = pcall(function()
     print(("An upstream that answers after 50 ms, %d at once:"):format(AT_ONCE))
     print "                  median    p99    trivial location's p99"
@@ -163,11 +174,15 @@ local function main()
     assert(complaints == "", complaints)
     if resty then
       print "\nBeside lua-resty-http and lua-cjson (median, least and most of the rounds):"
-      compare(n, "http", "http")
-      compare(n, "https", "https")
-      compare(n, "https", "https_http1")
+      baseline, folder = measure.baseline()
+      compare(n, p, baseline, "http", "http")
+      compare(n, p, baseline, "https", "https")
+      compare(n, p, baseline, "https", "https_http1")
     end
   end)
+  if folder then
+    shell.run("rm -rf " .. shell.quote(folder))
+  end
   n:stop()
   p:stop()
   if not ok then

@@ -35,9 +35,11 @@ end
 local clients = {}
 
 --- Answers with a record's title, fetched over http or https: what the benchmark measures.
-function M.serve(scheme)
-  clients[scheme] = clients[scheme] or M.client { server = settings.platform[scheme], max_connections = 64 }
-  local record, err = clients[scheme]:get_record(ngx.var.arg_id)
+function M.serve(scheme, http2)
+  local name = scheme .. tostring(http2)
+  clients[name] = clients[name]
+    or M.client { server = settings.platform[scheme], max_connections = 64, http2 = http2 }
+  local record, err = clients[name]:get_record(ngx.var.arg_id)
   if not record then
     ngx.log(ngx.ERR, tostring(err))
     return ngx.exit(502)
