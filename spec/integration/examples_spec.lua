@@ -198,6 +198,18 @@ describe("the examples", function()
   end)
 
   describe("demo", function()
+    it("says all of it in Chinese where the locale is, and every text has a translation", function()
+      local output, code, errors = sh "LC_ALL=zh_CN.UTF-8 timeout 60 LUA EX/demo.lua </dev/null"
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "每种状态一条记录", "✗ 不存在的记录：15000", "✗ 另一个站点的密钥：401", "提示：", "20,000 条记录", "已发布到 3 个账号")
+      for line in output:gmatch "[^\n]+" do -- what is left are names, numbers, links and code
+        assert.falsy(line:find "%f[%a]the%f[%A]" or line:find "%f[%a]a%f[%A]" or line:find "attempt", line)
+      end
+      local texts, source = dofile(EXAMPLES .. "demo.zh-CN.lua"), shell.read(EXAMPLES .. "demo.lua")
+      for text in pairs(texts) do has(source, '"' .. text .. '"') end
+      for text in source:gmatch '%f[%w]t[%( ]"([^"]+)"' do assert.truthy(texts[text], text) end
+    end)
+
     it("shows every state, each kind of trouble, a batch, a wait, and a post published, followed and acted on", function()
       local output, code, errors = run "demo.lua"
       assert.same({ 0, "" }, { code, errors })
