@@ -197,6 +197,22 @@ describe("the examples", function()
     end)
   end)
 
+  describe("the testing kit's README", function()
+    it("begins with a spec that runs as it is written there", function()
+      local readme = assert(shell.read(root .. "/lua/aitoearn/testing/README.md"))
+      local block, command = readme:match "```lua\n(.-)```", readme:match '`(lua5.4 "%$%(command %-v busted%)") my_spec.lua`'
+      local folder = assert(shell.run "mktemp -d")
+      shell.write(folder .. "/my_spec.lua", block)
+      local paths = ("--lpath=%s/lua/?.lua --lpath=%s/lua/?/init.lua --cpath=%s/build/%s/?.so"):format(root, root, root,
+        _VERSION:match "%d%.%d") -- what is installed would be found without them
+      local output, code, errors = sh(("cd %s && timeout 60 %s %s --output=plainTerminal my_spec.lua"):format(quote(folder),
+        command:gsub("^lua5.4", "LUA"), paths))
+      shell.run("rm -rf " .. quote(folder))
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "1 success / 0 failures / 0 errors / 0 pending")
+    end)
+  end)
+
   describe("demo", function()
     it("says all of it in Chinese where the locale is, and every text has a translation", function()
       local output, code, errors = sh "LC_ALL=zh_CN.UTF-8 timeout 60 LUA EX/demo.lua </dev/null"
