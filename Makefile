@@ -198,6 +198,7 @@ lint: ## static checks, every compiler with every warning, the border between pl
 	clang-tidy --quiet $(C_FILES) -- $(COMPILE)
 	clang-format --dry-run --Werror $(wildcard src/*.[ch])
 	.ci/compile $(MAKE)
+	$(if $(shell command -v lua-language-server),$(RUN) spec/types/run.lua,# no lua-language-server here: spec/unit/types_spec.lua alone holds the types)
 	test "$$(nm -D --defined-only build/lint/gcc-lua5.4/aitoearn/core.so | awk '{ print $$NF }')" = luaopen_aitoearn_core
 	luarocks lint $(ROCKSPEC)
 

@@ -5,6 +5,7 @@ local socket = support.require("socket", "lua-socket")
 
 local paint = support.colours(1)
 local line = support.status_line(1)
+local t = support.translator "demo.zh-CN.lua"
 local platform
 
 local function say(text)
@@ -15,7 +16,7 @@ end
 
 local function title(text, code)
   say("")
-  say(("%s  %s"):format(paint.bold(text), paint.dim(code or "")))
+  say(("%s  %s"):format(paint.bold(t(text)), paint.dim(code or "")))
 end
 
 --- 20000 as "20,000".
@@ -25,20 +26,22 @@ local function thousands(count)
 end
 
 local function plural(count, word)
+  local text = t(word)
+  if text ~= word then return text:format(thousands(count)) end
   return ("%s %s%s"):format(thousands(count), word, count == 1 and "" or "s")
 end
 
 --- What a client has cost since `before`.
 local function cost(client, before, seconds)
   local stats = client:stats()
-  return paint.dim(("%s, %.0f ms, %s"):format(plural(stats.attempts - before.attempts, "attempt"), seconds * 1000,
+  return paint.dim(t("%s, %.0f ms, %s", plural(stats.attempts - before.attempts, "attempt"), seconds * 1000,
     plural(stats.connections - before.connections, "new connection")))
 end
 
 local function new_client(options)
   options.api_key = options.api_key or platform.cn.key
   options.server = options.server or platform.cn.https
-  options.ca_file, options.accept_language = platform.ca_file, "en-US"
+  options.ca_file, options.accept_language = platform.ca_file, support.is_chinese() and "zh-CN" or "en-US"
   return aitoearn.new(options)
 end
 
@@ -46,7 +49,7 @@ end
 local function call(client, label, method, ...)
   local task, began = client:start(method, ...), socket.gettime()
   while client:poll(0.08) > 0 do
-    line.show(("  %s %s %s"):format(paint.cyan(line.spinner()), label,
+    line.show(("  %s %s %s"):format(paint.cyan(line.spinner()), t(label),
       paint.dim(("%.1f s"):format(socket.gettime() - began))))
   end
   return task:result()
@@ -54,7 +57,7 @@ end
 
 -- ---- One record in each state --------------------------------------------------------------------
 local function yes(value)
-  return value and paint.green "yes  " or paint.dim "·    "
+  return value and paint.green(t "yes  ") or paint.dim "·    "
 end
 
 local MEANING = {
@@ -64,19 +67,19 @@ local MEANING = {
 --- What a person would want to know about a record.
 local function remark(record)
   if record:needs_action() then
-    return "a person must confirm it"
+    return t "a person must confirm it"
   elseif (record.errorMsg or "") ~= "" then
     return record.errorMsg
   elseif record:is_live() and record:is_final() then
-    return "its link is there to share"
+    return t "its link is there to share"
   end
   local left = record:published_at() - socket.gettime()
-  return left > 0 and ("due in %.0f min"):format(left / 60) or MEANING[record.status] or ""
+  return left > 0 and t("due in %.0f min", left / 60) or t(MEANING[record.status] or "")
 end
 
 local function show_states()
   title("One record in each state", 'client:get_record(id)')
-  say(paint.dim "  status                        final live link  attempts     ms  connections")
+  say(paint.dim(t "  status                        final live link  attempts     ms  connections"))
   local client = new_client {}
   for status = -1, 9 do
     local before, began = client:stats(), socket.gettime()
@@ -86,7 +89,7 @@ local function show_states()
       paint.state(record, ("%2d %-25s"):format(record.status, record:status_name())),
       yes(record:is_final()), yes(record:is_live()), yes(record:has_link()),
       paint.dim(("%9d %6.1f %14s"):format(after.attempts - before.attempts, elapsed * 1000,
-        after.connections > before.connections and "1 new  " or "kept  ")),
+        t(after.connections > before.connections and "1 new  " or "kept  "))),
       paint.dim(remark(record))))
   end
   client:close()
@@ -96,9 +99,9 @@ end
 --- Tells of each attempt that failed and of each pause, as the client does it.
 local function narrate(event)
   if event.type == "retry" then
-    local who = event.server == platform.closed and "the first endpoint" or "the server"
-    local what = event.kind == "connect" and "refuses connections" or ("says %s"):format(event.code or event.http_status)
-    say(paint.dim(("  ↻ %s %s: again in %.2f s"):format(who, what, event.delay)))
+    local who = t(event.server == platform.closed and "the first endpoint" or "the server")
+    local what = event.kind == "connect" and t "refuses connections" or t("says %s", event.code or event.http_status)
+    say(paint.dim(t("  ↻ %s %s: again in %.2f s", who, what, event.delay)))
   end
 end
 
@@ -109,10 +112,10 @@ local function show_call(label, options, id)
   local record, err = call(client, label, "get_record", id)
   local spent = cost(client, before, socket.gettime() - began)
   if record then
-    say(("  %s %s: %s"):format(paint.green "✓", label, paint.state(record, record:status_name())))
+    say(t("  %s %s: %s", paint.green "✓", t(label), paint.state(record, record:status_name())))
   else
-    say(("  %s %s: %s %s"):format(paint.red "✗", label, paint.red(err.code or err.kind), paint.red(err.name or "")))
-    say(("    %s %s"):format(paint.yellow "hint:", (err.hint or "none"):gsub(": ", ":\n          ", 1)))
+    say(t("  %s %s: %s %s", paint.red "✗", t(label), paint.red(err.code or err.kind), paint.red(err.name or "")))
+    say(("    %s %s"):format(paint.yellow(t "hint:"), (err.hint or "none"):gsub(": ", ":\n          ", 1)))
   end
   say("    " .. spent)
   client:close()
@@ -141,7 +144,7 @@ local function ids()
 end
 
 local function show_batch()
-  title(thousands(COUNT) .. " records", "for id, record, err in client:each_record(ids) do")
+  title(plural(COUNT, "record"), "for id, record, err in client:each_record(ids) do")
   local client = new_client {}
   local done, failed, began, drawn = 0, 0, socket.gettime(), 0
   local records = client:each_record(ids())
@@ -151,14 +154,13 @@ local function show_batch()
       drawn = socket.gettime()
       local full = math.floor(WIDTH * done / COUNT)
       line.show(("  %s%s %s  %s"):format(paint.cyan(("█"):rep(full)), paint.dim(("░"):rep(WIDTH - full)), thousands(done),
-        paint.dim(thousands(done / (drawn - began)) .. " a second")))
+        paint.dim(t("%s a second", thousands(done / (drawn - began))))))
     end
   end
   local seconds, stats = socket.gettime() - began, client:stats()
-  say(("  %s %s, %s   %s"):format(paint.green "✓", paint.green(plural(done - failed, "record")),
-    paint.red(failed .. " not found"), paint.dim(("%.1f s: %s a second")
-    :format(seconds, thousands(done / seconds)))))
-  say(paint.dim(("    %s, %d of them since a gateway had failed, over %s"):format(plural(stats.attempts, "request"),
+  say(t("  %s %s, %s   %s", paint.green "✓", paint.green(plural(done - failed, "record")),
+    paint.red(t("%d not found", failed)), paint.dim(t("%.1f s: %s a second", seconds, thousands(done / seconds)))))
+  say(paint.dim(t("    %s, %d of them since a gateway had failed, over %s", plural(stats.attempts, "request"),
     stats.retries, plural(stats.connections, "connection"))))
   client:close()
 end
@@ -210,11 +212,11 @@ end
 local function act(client, task)
   if task:needs_action() then
     local action = assert(call(client, "asking what a person has to do", "user_action", task))
-    say(("  %s %s: a person confirms it at %s"):format(paint.yellow "☞", task.platform, paint.bold(action.shortLink)))
+    say(t("  %s %s: a person confirms it at %s", paint.yellow "☞", task.platform, paint.bold(action.shortLink)))
     platform:confirm(task.id)
   elseif not task:is_live() then
     assert(call(client, "retrying", "retry", task))
-    say(("  ↻ %s: failed, so it is retried"):format(task.platform))
+    say(t("  ↻ %s: failed, so it is retried", task.platform))
   end
 end
 
@@ -223,8 +225,8 @@ local function show_post()
   local client, began, seen = new_client {}, socket.gettime(), {}
   platform:fault { route = "POST /flows", when = "after", how = "504" }
   local flow = assert(call(client, "publishing", "publish", POST))
-  say(("  %s published to %d accounts %s"):format(paint.green "✓", #flow.tasks, paint.dim(
-    ("(the first answer was lost on the way, so it was sent again: %d flow all the same)"):format(platform:count "publish"))))
+  say(t("  %s published to %d accounts %s", paint.green "✓", #flow.tasks, paint.dim(
+    t("(the first answer was lost on the way, so it was sent again: %d flow all the same)", platform:count "publish"))))
   flow = follow(client, flow, "settled", began, seen)
   for _, task in ipairs(flow.tasks) do
     act(client, task)
@@ -238,9 +240,9 @@ local function show_post()
 end
 
 support.run(function()
-  line.show(paint.dim "starting the local platform …")
+  line.show(paint.dim(t "starting the local platform …"))
   platform = support.start_platform()
-  say(paint.dim(("aitoearn %s, %s, the local platform at %s"):format(aitoearn.version, jit and jit.version or _VERSION,
+  say(paint.dim(t("aitoearn %s, %s, the local platform at %s", aitoearn.version, jit and jit.version or _VERSION,
     platform.cn.https)))
   show_states()
   show_trouble()
@@ -248,10 +250,10 @@ support.run(function()
   show_wait()
   show_post()
   say ""
-  say(("Publish a post here with %s; or, after %s"):format(paint.bold "lua5.4 examples/publish.lua --local",
+  say(t("Publish a post here with %s; or, after %s", paint.bold "lua5.4 examples/publish.lua --local",
     paint.bold "sudo make install"))
-  say(("and with AITOEARN_API_KEY set, follow a record of your own with %s."):format(paint.bold "aitoearn watch ID"))
-  say(("Or watch %s, an animation at 60 frames a second"):format(paint.bold "lua5.4 examples/frame_loop.lua --local"))
-  say "that does not stutter while a hundred records are in flight."
+  say(t("and with AITOEARN_API_KEY set, follow a record of your own with %s.", paint.bold "aitoearn watch ID"))
+  say(t("Or watch %s, an animation at 60 frames a second", paint.bold "lua5.4 examples/frame_loop.lua --local"))
+  say(t "that does not stutter while a hundred records are in flight.")
   return 0
 end)

@@ -100,11 +100,30 @@ function support.start_platform()
   return platform
 end
 
+--- Whether the user's locale is Chinese.
+function support.is_chinese()
+  for _, name in ipairs { "LC_ALL", "LC_MESSAGES", "LANG" } do
+    local value = os.getenv(name) or ""
+    if value ~= "" then return value:find "^zh" ~= nil end
+  end
+  return false
+end
+
+--- A function that says a text in the user's language: `t(text, ...)` is the text, or what the file of translations has
+--- for it, with its values.
+function support.translator(file)
+  local texts = support.is_chinese() and dofile(root .. "/examples/" .. file) or {}
+  return function(text, ...)
+    text = texts[text] or text
+    return select("#", ...) > 0 and text:format(...) or text
+  end
+end
+
 --- A client for whom the command line names.
 function support.client(args, options)
   options = options or {}
   options.server, options.ca_file = args.server, args.ca_file
-  options.accept_language = (os.getenv "LANG" or ""):find "^zh" and "zh-CN" or "en-US"
+  options.accept_language = support.is_chinese() and "zh-CN" or "en-US"
   if args["local"] then
     local p = support.start_platform()
     options.server, options.api_key, options.ca_file = p.cn.https, p.cn.key, p.ca_file

@@ -1,4 +1,4 @@
---- Specs of a program that uses aitoearn: no server, no key, no sleeping. Run them with `busted` in this folder.
+--- Specs of a program that uses aitoearn: no server, no key, no sleeping. In this folder: `lua5.4 "$(command -v busted)" .`
 local newsroom = require "newsroom"
 local testing = require "aitoearn.testing"
 

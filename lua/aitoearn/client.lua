@@ -206,7 +206,7 @@ function Client:wait(id, opts)
 end
 
 --- Waits for many records: `for id, record, err in client:wait_all(ids) do`, as each one's goal is reached.
----@param ids string[]|fun(): string?
+---@param ids (string|aitoearn.Record)[]|fun(): string|aitoearn.Record|nil ids, or records of a list
 ---@param opts? aitoearn.WaitOptions and `concurrency` (32)
 ---@return aitoearn.Iterator
 function Client:wait_all(ids, opts)

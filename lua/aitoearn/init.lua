@@ -20,8 +20,8 @@ local M = { version = VERSION }
 
 --- A view of a table of constants that cannot be changed. A key in capitals that is nearly one of them raises: a
 --- misspelt constant would be nil, which equals any other missing value. Other keys are nil.
-local function read_only(name, values)
-  local copy = {}
+local function read_only(name)
+  local values, copy = core[name], {}
   for key, value in pairs(values) do
     copy[key] = value
   end
@@ -45,9 +45,18 @@ local function read_only(name, values)
   })
 end
 
-for _, name in ipairs { "status", "code", "account_type", "record_type", "link_status", "source" } do
-  M[name] = read_only(name, core[name])
-end
+---@type aitoearn.StatusConstants
+M.status = read_only "status"
+---@type aitoearn.CodeConstants
+M.code = read_only "code"
+---@type aitoearn.AccountTypeConstants
+M.account_type = read_only "account_type"
+---@type aitoearn.RecordTypeConstants
+M.record_type = read_only "record_type"
+---@type aitoearn.LinkStatusConstants
+M.link_status = read_only "link_status"
+---@type aitoearn.SourceConstants
+M.source = read_only "source"
 
 --- The constant's name of a status: "PUBLISHED" and so on, "UNKNOWN" for one that this version does not know.
 ---@type fun(status: integer): string

@@ -115,6 +115,9 @@ M.response_rule = { check = check.table }
 
 local SINGLE_CALL_RULES = setmetatable({ response = M.response_rule }, { __index = CALL_RULES })
 
+--- The rules by which the options of a site, of `retry` and of a call are read; of a method's own: `aitoearn.methods.RULES`.
+M.RULES = { site = SITE_RULES, retry = RETRY_RULES, call = CALL_RULES }
+
 --- The names of all options of `new`, for the specs that hold the README against them.
 ---@type string[]
 M.names = {}

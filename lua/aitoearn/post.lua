@@ -115,6 +115,9 @@ local LISTS = { history = "", queued = "/queued", published = "/published" }
 
 local FILTER = { list = true, accountId = true, accountType = true, status = true, from = true, to = true }
 
+--- The fields of a filter.
+M.FILTER = FILTER
+
 local function check_filter(filter)
   for name in pairs(filter) do
     if not FILTER[name] then

@@ -1,5 +1,6 @@
 ---@meta
---- What an editor has to know about the C part, records, errors, options and events (LuaCATS). Nothing loads this file.
+--- What an editor has to know about the C part, records, errors, options, events and constants (LuaCATS). Nothing loads
+--- this file.
 
 ---@alias aitoearn.ErrorKind
 ---| "argument"  # an id that cannot be one, a phase that cannot wait: nothing was sent
@@ -32,8 +33,22 @@
 ---| integer
 
 ---@alias aitoearn.AccountType
----| "douyin"|"xhs"|"wxSph"|"KWAI"|"youtube"|"wxGzh"|"bilibili"|"twitter"|"tiktok"|"facebook"|"instagram"|"threads"
----| "pinterest"|"linkedin"|"google_business"|string
+---| "douyin"
+---| "xhs"
+---| "wxSph"
+---| "KWAI"
+---| "youtube"
+---| "wxGzh"
+---| "bilibili"
+---| "twitter"
+---| "tiktok"
+---| "facebook"
+---| "instagram"
+---| "threads"
+---| "pinterest"
+---| "linkedin"
+---| "google_business"
+---| string
 
 ---@alias aitoearn.RecordType "video"|"article"|string
 
@@ -47,9 +62,23 @@
 ---@field code string
 ---@field message string
 
+---What a record, or a task of a flow, says about its state.
+---@class aitoearn.Verdicts
+---@field is_final fun(self): boolean no further change is expected
+---@field is_live fun(self): boolean it can be seen on its platform
+---@field needs_action fun(self): boolean a person must confirm it
+---@field has_link fun(self): boolean there is a link to use
+---@field is_stalled fun(self, now?: number): boolean publishing seems to hang
+---@field will_retry fun(self): boolean the server will try again by itself
+---@field status_name fun(self): string
+---@field published_at fun(self): number? Unix seconds
+---@field created_at fun(self): number? Unix seconds
+---@field updated_at fun(self): number? Unix seconds
+---@field to_json fun(self): string with the fields in the API's order
+
 ---A publish record (ChannelPublishRecordVo): the API's own field names. Absent and null fields are nil; fields that a
 ---newer server adds are kept.
----@class aitoearn.Record
+---@class aitoearn.Record: aitoearn.Verdicts
 ---@field id string
 ---@field accountType aitoearn.AccountType
 ---@field type aitoearn.RecordType
@@ -74,20 +103,9 @@
 ---@field errorData aitoearn.ErrorData?
 ---@field createdAt string? ISO 8601, UTC
 ---@field updatedAt string? ISO 8601, UTC
----@field is_final fun(self: aitoearn.Record): boolean no further change is expected
----@field is_live fun(self: aitoearn.Record): boolean it can be seen on its platform
----@field needs_action fun(self: aitoearn.Record): boolean a person must confirm it
----@field has_link fun(self: aitoearn.Record): boolean there is a link to use
----@field is_stalled fun(self: aitoearn.Record, now?: number): boolean publishing seems to hang
----@field will_retry fun(self: aitoearn.Record): boolean the server will try again by itself
----@field status_name fun(self: aitoearn.Record): string
----@field published_at fun(self: aitoearn.Record): number? Unix seconds
----@field created_at fun(self: aitoearn.Record): number? Unix seconds
----@field updated_at fun(self: aitoearn.Record): number? Unix seconds
----@field to_json fun(self: aitoearn.Record): string with the fields in the API's order
 
 ---One item of a flow: the part of a record that the platform gives there.
----@class aitoearn.FlowTask
+---@class aitoearn.FlowTask: aitoearn.Verdicts
 ---@field id string the record's
 ---@field accountId string
 ---@field platform aitoearn.AccountType
@@ -164,6 +182,7 @@
 
 ---What went wrong. `tostring` makes one line of it. The API key is nowhere in it.
 ---@class aitoearn.Error
+---@operator concat(any): string
 ---@field kind aitoearn.ErrorKind
 ---@field message string
 ---@field code integer? the platform's business code, for kind `api`
@@ -191,17 +210,23 @@
 
 ---@class aitoearn.SiteOptions
 ---@field server string|string[]|nil may be left out for `cn` and `intl`
----@field api_key string|fun(): string
+---@field api_key string|(fun(): string)|nil
 ---@field headers table<string, string>? beside the client's, or in their place
 ---@field cert_file string? in the place of the client's
 ---@field key_file string?
 
 ---@alias aitoearn.HostOption
----| "blocking"|"nginx"|"luv"|"cqueues"|"copas"|aitoearn.Host|fun(engine: aitoearn.Engine): aitoearn.Host
+---| "blocking"
+---| "nginx"
+---| "luv"
+---| "cqueues"
+---| "copas"
+---| aitoearn.Host
+---| fun(engine: aitoearn.Engine): aitoearn.Host
 
 ---@class aitoearn.Options
 ---@field server string|string[]|nil "cn" (default), "intl", a base URL, or base URLs that serve the same site
----@field api_key string|fun():string|nil default: the environment's AITOEARN_API_KEY
+---@field api_key string|(fun(): string)|nil default: the environment's AITOEARN_API_KEY
 ---@field sites table<string, aitoearn.SiteOptions>? instead of `server` and `api_key`
 ---@field site string? the default one of `sites`
 ---@field connect_timeout number|false|nil 5 s
@@ -256,17 +281,18 @@
 ---@field on_record fun(id: string, record: aitoearn.Record?, err: aitoearn.Error?)? not for `each_record`
 
 ---@class aitoearn.WaitOptions
----@field goal "settled"|"published"|"link"|fun(record: aitoearn.Record): boolean?|nil
+---@field goal "settled"|"published"|"link"|(fun(record: aitoearn.Record): boolean?)|nil
 ---@field timeout number|false|nil 600 s for the whole wait
 ---@field deadline number|false|nil for each look
 ---@field on_change fun(record: aitoearn.Record, previous: aitoearn.Record?, id: string)?
----@field pace fun(record: aitoearn.Record, previous: aitoearn.Record?): number seconds until the next look
+---@field pace (fun(record: aitoearn.Record, previous: aitoearn.Record?): number)? seconds until the next look
 ---@field concurrency integer? 32, for `wait_all`
 ---@field survey boolean? true: `wait_all` asks a list if that replaces many looks
 ---@field on_record fun(id: string, record: aitoearn.Record?, err: aitoearn.Error?)? of the task that `wait_all` is
 ---@field site string?
 ---@field retry aitoearn.RetryOptions|false|nil
 ---@field request_id string?
+---@field response aitoearn.Response? of the last look; not for `wait_all`
 
 ---An attempt ended. `kind`, `code` and `http_status` are set if it failed.
 ---@class aitoearn.AttemptEvent
@@ -335,7 +361,12 @@
 
 -- What `on_event` gets.
 
----@alias aitoearn.Event aitoearn.AttemptEvent|aitoearn.RetryEvent|aitoearn.HealthEvent|aitoearn.PollEvent|aitoearn.DoneEvent
+---@alias aitoearn.Event
+---| aitoearn.AttemptEvent
+---| aitoearn.RetryEvent
+---| aitoearn.HealthEvent
+---| aitoearn.PollEvent
+---| aitoearn.DoneEvent
 ---| aitoearn.ShareEvent
 
 ---@class aitoearn.Stats
@@ -377,3 +408,99 @@
 ---@field random fun(self: aitoearn.Engine): number
 ---@field stats fun(self: aitoearn.Engine): table
 ---@field close fun(self: aitoearn.Engine)
+
+-- The tables of constants.
+
+---`aitoearn.status`.
+---@class aitoearn.StatusConstants
+---@field FAILED -1
+---@field WAITING_FOR_PUBLISH 0
+---@field PUBLISHED 1
+---@field PUBLISHING 2
+---@field WAITING_FOR_UPDATE 3
+---@field UPDATING 4
+---@field UPDATE_FAILED 5
+---@field QUEUED 6
+---@field PLATFORM_SCHEDULED 7
+---@field WAITING_FOR_USER_ACTION 8
+---@field CANCELED 9
+
+---`aitoearn.code`.
+---@class aitoearn.CodeConstants
+---@field SUCCESS 0
+---@field BAD_REQUEST 400
+---@field UNAUTHORIZED 401
+---@field NOT_FOUND 404
+---@field TOO_MANY_REQUESTS 429
+---@field INTERNAL_SERVER_ERROR 500
+---@field BAD_GATEWAY 502
+---@field SERVICE_UNAVAILABLE 503
+---@field GATEWAY_TIMEOUT 504
+---@field VALIDATION_FAILED 10002
+---@field ACCOUNT_NOT_FOUND 12600
+---@field PUBLISH_RECORD_NOT_FOUND 15000
+---@field PUBLISH_TASK_NOT_FOUND 15004
+---@field PUBLISH_TASK_STATUS_INVALID 15018
+---@field CHANNEL_ACCOUNT_NOT_FOUND 15021
+---@field CHANNEL_PUBLISH_TASK_ALREADY_EXISTS 15025
+---@field PUBLISH_FLOW_NOT_FOUND 15050
+---@field CHANNEL_PUBLISH_VALIDATION_FAILED 15051
+---@field CHANNEL_PUBLISH_DUPLICATE_ITEM 15052
+---@field CHANNEL_PUBLISH_QUEUE_REMOVE_FAILED 15053
+---@field CHANNEL_PUBLISH_PLATFORM_CANCEL_FAILED 15054
+---@field CHANNEL_PUBLISH_CANCEL_NOT_SUPPORTED 15055
+---@field CHANNEL_PUBLISH_QUEUE_FAILED 15056
+---@field CHANNEL_PUBLISH_TIME_UPDATE_NOT_ALLOWED 15057
+---@field CHANNEL_PUBLISH_NOW_NOT_ALLOWED 15058
+---@field CHANNEL_PUBLISH_PLATFORM_WORK_ID_MISSING 15060
+---@field CHANNEL_PUBLISH_PLATFORM_NOT_SUPPORTED 15062
+---@field CHANNEL_PUBLISH_PLATFORM_STATUS_FAILED 15063
+---@field CHANNEL_PLATFORM_RATE_LIMITED 15071
+---@field CHANNEL_PLATFORM_RESPONSE_INVALID 15072
+---@field CHANNEL_PUBLISH_MIXED_RELAY_AND_LOCAL_ACCOUNTS 15087
+---@field CHANNEL_PUBLISH_PERMALINK_MISSING 15093
+---@field CHANNEL_PLATFORM_SERVICE_UNAVAILABLE 15094
+---@field CHANNEL_PUBLISH_RETRY_NOT_ALLOWED 15095
+---@field CHANNEL_ACCOUNT_UNBOUND 15096
+---@field API_KEY_INVALID 19000
+---@field RELAY_SERVER_UNAVAILABLE 19001
+
+---`aitoearn.account_type`.
+---@class aitoearn.AccountTypeConstants
+---@field KWAI "KWAI"
+---@field BILIBILI "bilibili"
+---@field DOUYIN "douyin"
+---@field FACEBOOK "facebook"
+---@field GOOGLE_BUSINESS "google_business"
+---@field INSTAGRAM "instagram"
+---@field LINKEDIN "linkedin"
+---@field PINTEREST "pinterest"
+---@field THREADS "threads"
+---@field TIKTOK "tiktok"
+---@field TWITTER "twitter"
+---@field WX_GZH "wxGzh"
+---@field WX_SPH "wxSph"
+---@field XHS "xhs"
+---@field YOUTUBE "youtube"
+
+---`aitoearn.record_type`.
+---@class aitoearn.RecordTypeConstants
+---@field ARTICLE "article"
+---@field VIDEO "video"
+
+---`aitoearn.link_status`.
+---@class aitoearn.LinkStatusConstants
+---@field FAILED "failed"
+---@field PENDING "pending"
+---@field READY "ready"
+
+---`aitoearn.source`.
+---@class aitoearn.SourceConstants
+---@field API "api"
+---@field BTL "btl"
+---@field INTERNAL "internal"
+---@field MCP "mcp"
+---@field OFFLINE_QR "offline_qr"
+---@field PUBLISH "publish"
+---@field TASK_LINK "task_link"
+---@field WEB "web"

@@ -56,6 +56,7 @@ describe("a usage error", function()
     [""] = "Usage: aitoearn COMMAND", ["--json"] = "a command is missing", nonsense = "unknown command nonsense",
     ["get --nonsense"] = "unknown option --nonsense", flow = "missing: id", ["locate a b"] = "too many arguments",
     ["list --status"] = "option --status needs a value", ["list --status nonsense"] = 'no status: "nonsense"',
+    ["list --status faild"] = 'no status: "faild"', ["publish /nowhere.json"] = "aitoearn: /nowhere.json: No such file",
     ["list --list nonsense"] = "--list: one of 'history', 'queued', 'published' expected",
     ["list --from nonsense"] = 'no time: "nonsense"', ["list --from 2026-02-30"] = 'no time: "2026-02-30"',
     ["get x --timeout 0"] = 'no length of time: "0"', ["get x --deadline soon"] = 'no length of time: "soon"',

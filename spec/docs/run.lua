@@ -15,7 +15,8 @@ local PUBLIC = {
   { name = "client", title = "Client", classes = { "aitoearn.Client", "aitoearn.Iterator", "aitoearn.Task" } },
   { name = "options", title = "Options",
     classes = { "aitoearn.Options", "aitoearn.%u%l+Options", "aitoearn.Filter", "aitoearn.Response" } },
-  { name = "record", title = "Record", classes = { "aitoearn.Record", "aitoearn.ErrorData", "aitoearn.Flow%a*" } },
+  { name = "record", title = "Record",
+    classes = { "aitoearn.Record", "aitoearn.Verdicts", "aitoearn.ErrorData", "aitoearn.Flow%a*" } },
   { name = "post", title = "Post", classes = { "aitoearn.Post%a*", "aitoearn.UserAction" } },
   { name = "error", title = "Error", classes = { "aitoearn.Error", "aitoearn.ErrorKind", "aitoearn.Attempt" } },
   { name = "events", title = "Events and counters",
@@ -32,6 +33,7 @@ local PUBLIC = {
 local DOCUMENTS = { -- beside README.md, which is the front page
   { "README.zh-CN.md", "中文" }, { "lua/aitoearn/command/README.md", "The command" },
   { "lua/aitoearn/host/README.md", "Hosts" }, { "lua/aitoearn/share/README.md", "Sharing" },
+  { "lua/aitoearn/testing/README.md", "Testing your own code" },
   { "examples/fleet/README.md", "A fleet of followers" }, { "src/README.md", "How it is built" },
   { "spec/README.md", "The map of spec/" }, { "spec/platform/README.md", "The local platform" },
   { "spec/bench/README.md", "Performance" }, { "spec/faults/README.md", "Faults" }, { "CHANGELOG.md", "Changes" },

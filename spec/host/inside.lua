@@ -24,6 +24,15 @@ function M.id(step)
   return ("%s~%d-%d"):format(step, os.time(), nonce)
 end
 
+--- Where the platform of the spec is, for `spec.host.answers`.
+function M.place()
+  local place = {}
+  for name in ("http https client_cert certs key run"):gmatch "%S+" do
+    place[name] = assert(os.getenv("AITOEARN_SPEC_" .. name:upper()), name)
+  end
+  return place
+end
+
 --- An engine whose descriptor cannot be watched, as on systems without epoll.
 function M.without_descriptor(engine)
   return {

@@ -176,6 +176,23 @@ describe("in nginx", function()
     assert.equal("", n:complaints())
   end)
 
+  it("publishes as a task, once, though the first answer is lost", function()
+    local n = start()
+    p:fault { route = "POST /flows", when = "after", how = "reset" }
+    local got = n:run [[
+      local task = client:start("publish", { flowId = "spec-nginx", items = { { platform = "xhs", accountId = "life:0:0.1" } },
+        content = { title = "spring" } })
+      local started, flow = task:done(), nil
+      task:on_done(function(made) flow = made end)
+      while not task:done() do ngx.sleep(0.005) end
+      local ended = assert(client:wait_flow("spec-nginx", { pace = function() return 0.05 end }))
+      return { started, #flow.tasks, ended.tasks[1].status }
+    ]]
+    assert.same({ false, 1, 1 }, got)
+    assert.equal(1, p:count("publish", "spec-nginx"))
+    assert.equal("", n:complaints())
+  end)
+
   it("uses one client of init_by_lua in every worker, each with its own connection", function()
     local n = start { workers = 2 }
     local seen, connections = {}, {}

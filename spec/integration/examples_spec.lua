@@ -197,7 +197,35 @@ describe("the examples", function()
     end)
   end)
 
+  describe("the testing kit's README", function()
+    it("begins with a spec that runs as it is written there", function()
+      local readme = assert(shell.read(root .. "/lua/aitoearn/testing/README.md"))
+      local block, command = readme:match "```lua\n(.-)```", readme:match '`(lua5.4 "%$%(command %-v busted%)") my_spec.lua`'
+      local folder = assert(shell.run "mktemp -d")
+      shell.write(folder .. "/my_spec.lua", block)
+      local paths = ("--lpath=%s/lua/?.lua --lpath=%s/lua/?/init.lua --cpath=%s/build/%s/?.so"):format(root, root, root,
+        _VERSION:match "%d%.%d") -- what is installed would be found without them
+      local output, code, errors = sh(("cd %s && timeout 60 %s %s --output=plainTerminal my_spec.lua"):format(quote(folder),
+        command:gsub("^lua5.4", "LUA"), paths))
+      shell.run("rm -rf " .. quote(folder))
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "1 success / 0 failures / 0 errors / 0 pending")
+    end)
+  end)
+
   describe("demo", function()
+    it("says all of it in Chinese where the locale is, and every text has a translation", function()
+      local output, code, errors = sh "LC_ALL=zh_CN.UTF-8 timeout 60 LUA EX/demo.lua </dev/null"
+      assert.same({ 0, "" }, { code, errors })
+      has(output, "每种状态一条记录", "✗ 不存在的记录：15000", "✗ 另一个站点的密钥：401", "提示：", "20,000 条记录", "已发布到 3 个账号")
+      for line in output:gmatch "[^\n]+" do -- what is left are names, numbers, links and code
+        assert.falsy(line:find "%f[%a]the%f[%A]" or line:find "%f[%a]a%f[%A]" or line:find "attempt", line)
+      end
+      local texts, source = dofile(EXAMPLES .. "demo.zh-CN.lua"), shell.read(EXAMPLES .. "demo.lua")
+      for text in pairs(texts) do has(source, '"' .. text .. '"') end
+      for text in source:gmatch '%f[%w]t[%( ]"([^"]+)"' do assert.truthy(texts[text], text) end
+    end)
+
     it("shows every state, each kind of trouble, a batch, a wait, and a post published, followed and acted on", function()
       local output, code, errors = run "demo.lua"
       assert.same({ 0, "" }, { code, errors })

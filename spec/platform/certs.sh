@@ -4,7 +4,7 @@
 set -eu
 
 base=${XDG_CACHE_HOME:-${TMPDIR:-/tmp}}/aitoearn-platform-certs-$(id -u)
-final=$base/$(date -u +%Y%m%d)-1
+final=$base/$(date -u +%Y%m%d)-2
 
 [ -d "$base" ] || mkdir -p -m 700 "$base"
 [ -O "$base" ] && [ ! -L "$base" ] || { echo "$base belongs to somebody else" >&2; exit 1; }
@@ -21,11 +21,11 @@ key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"; }
 local_names="IP:127.0.0.1,IP:::1,DNS:localhost"
 day() { date -u -d "$1 days" +%Y%m%d%H%M%SZ 2>/dev/null || date -u -v"$1"d +%Y%m%d%H%M%SZ; }
 
-# leaf NAME SUBJECT-ALTERNATIVE-NAMES FIRST-DAY LAST-DAY (in days from now)
+# leaf NAME SUBJECT-ALTERNATIVE-NAMES FIRST-DAY LAST-DAY [USAGE] (in days from now)
 leaf() {
   key "$1"
   openssl req -new -key "$1.key" -subj "/CN=aitoearn test server" -out "$1.csr"
-  printf 'basicConstraints=CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=%s\n' "$2" > "$1.ext"
+  printf 'basicConstraints=CA:FALSE\nextendedKeyUsage=%s\nsubjectAltName=%s\n' "${5:-serverAuth}" "$2" > "$1.ext"
   openssl ca -batch -notext -config ca.conf -in "$1.csr" -out "$1.pem" \
     -extfile "$1.ext" -startdate "$(day "$3")" -enddate "$(day "$4")"
 }
@@ -60,6 +60,7 @@ CONF
     -subj "/CN=aitoearn test CA" -days 4 -out ca.pem
   leaf good "$local_names" -1 +4
   leaf wrong_host DNS:wrong.example -1 +4
+  leaf client DNS:client.example -1 +4 clientAuth
   leaf expired "$local_names" -3 -1
   key self_signed
   openssl req -x509 -new -key self_signed.key -config ca.conf -subj "/CN=localhost" \

@@ -33,6 +33,7 @@ M.root = "."
 ---@field impatient string site cn, http; closes a connection that idles for 200 ms
 ---@field few_streams string site cn, https; ten HTTP/2 streams at once on a connection
 ---@field few_requests string site cn, https; closes a connection after ten requests
+---@field client_cert string site cn, https; asks for a certificate: client.pem and client.key in the folder `certs`
 ---@field tls {wrong_host: string, expired: string, self_signed: string} site cn
 ---@field ca_file string
 ---@field other string an unrelated host
@@ -47,7 +48,7 @@ for name, method in pairs(control) do Platform[name] = method end
 
 local names = {
   "cn_http", "cn_https", "cn_backup", "cn_https1", "cn_ipv6", "cn_impatient", "cn_few_streams",
-  "cn_few_requests", "cn_wrong_host", "cn_expired",
+  "cn_few_requests", "cn_client_cert", "cn_wrong_host", "cn_expired",
   "cn_self_signed", "intl_http", "intl_https", "intl_backup", "other", "web", "proxy", "connect_proxy", "closed",
 }
 
@@ -62,6 +63,7 @@ local function describe(p)
   end
   p.https1, p.impatient = url("cn_https1", "https"), url "cn_impatient"
   p.few_streams, p.few_requests = url("cn_few_streams", "https"), url("cn_few_requests", "https")
+  p.client_cert = url("cn_client_cert", "https")
   p.ipv6 = shell.has_ipv6() and "http://[::1]:" .. ports.cn_ipv6 or nil
   p.tls = {
     wrong_host = url("cn_wrong_host", "https"), expired = url("cn_expired", "https"),

@@ -20,10 +20,12 @@ local M = {}
 ---@field accept_encoding? string
 ---@field user_agent? string
 ---@field host? string
+---@field x_spec? string the header X-Spec
+---@field client_cert? string "SUCCESS" where one was sent that verifies
 
 local columns = {
   "port", "connection", "finished", "took", "status", "protocol", "method", "uri", "api_key", "request_id",
-  "accept_language", "accept_encoding", "user_agent", "host", "content_type", "body",
+  "accept_language", "accept_encoding", "user_agent", "host", "content_type", "body", "x_spec", "client_cert",
 }
 
 local function unescape(hex) return string.char(tonumber(hex, 16)) end

@@ -60,7 +60,7 @@ describe("types.lua", function()
   it("knows a record's methods, and the fields that the decoder knows", function()
     local verdicts, decoder = {}, {}
     for name in pairs(aitoearn.verdicts) do verdicts[name] = true end
-    assert.same(sorted(verdicts), fields("Record", true))
+    assert.same(sorted(verdicts), fields "Verdicts")
     for _, name in ipairs(core.record_fields) do decoder[name] = true end
     assert.same(sorted(decoder), fields("Record", false))
   end)
@@ -94,7 +94,7 @@ describe("the README", function()
   it("names a record's methods and fields", function()
     local text = section "The record"
     for _, name in ipairs(fields("Record", false)) do assert.truthy(text:find("`" .. name .. "`", 1, true), name) end
-    for _, name in ipairs(fields("Record", true)) do assert.truthy(text:find(name .. "(", 1, true), name) end
+    for _, name in ipairs(fields "Verdicts") do assert.truthy(text:find(name .. "(", 1, true), name) end
   end)
 
   it("lists each status and each code", function()
@@ -137,10 +137,19 @@ end)
 describe("README.zh-CN.md", function()
   local chinese = (shell.read "README.zh-CN.md" or ""):gsub("\r", "")
 
-  --- What both languages must have in common: levels of headings, code without comments, tables' rows with what stands in
-  --- code marks in their first cell.
+  --- What stands in code marks in a text, and its numbers, each once.
+  local function facts(text)
+    local set = {}
+    text = text:gsub("%b[]%b()", function(link) return link:match "^%[(.*)%]" end)
+    for word in text:gmatch "`([^`]+)`" do set[word] = true end
+    for number in text:gsub("`[^`]*`", ""):gmatch "%f[%w.]%d[%d.,]*%f[^%d]" do set[number:gsub("[.,]$", "")] = true end
+    return table.concat(sorted(set), " ")
+  end
+
+  --- What both languages must have in common: levels of headings, code without comments, and the facts of each table's row
+  --- and of the text below each heading.
   local function skeleton(text)
-    local headings, code, rows, in_code = {}, {}, {}, false
+    local headings, code, rows, prose, in_code = {}, {}, {}, { "" }, false
     for line in text:gmatch "[^\n]+" do
       if line:find "^```" then
         in_code = not in_code
@@ -149,21 +158,20 @@ describe("README.zh-CN.md", function()
         code[#code + 1] = line:gsub("%s*%-%- .*$", ""):gsub("%s+# .*$", "")
       elseif line:find "^#" then
         headings[#headings + 1] = line:match "^#+"
+        prose[#prose + 1] = ""
       elseif line:find "^|" then
-        local words = {}
-        for word in line:match("^|([^|]*)"):gmatch "`([^`]+)`" do words[#words + 1] = word end
-        rows[#rows + 1] = table.concat(words, " ")
+        rows[#rows + 1] = facts(line)
+      else
+        prose[#prose] = prose[#prose] .. " " .. line
       end
     end
-    return headings, code, rows
+    for i, paragraph in ipairs(prose) do prose[i] = facts(paragraph) end
+    return { headings = headings, code = code, rows = rows, prose = prose }
   end
 
-  it("has the headings, the code and the tables' rows of README.md", function()
-    local headings, code, rows = skeleton(readme)
-    local its_headings, its_code, its_rows = skeleton(chinese)
-    assert.same(headings, its_headings)
-    assert.same(code, its_code)
-    assert.same(rows, its_rows)
+  it("has the headings, the code, the tables' rows and the facts of README.md", function()
+    local english, its = skeleton(readme), skeleton(chinese)
+    for _, part in ipairs { "headings", "code", "rows", "prose" } do assert.same(english[part], its[part]) end
   end)
 
   it("links to its own headings", function()

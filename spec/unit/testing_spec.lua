@@ -213,6 +213,18 @@ describe("testing.client", function()
       assert.same({ "r1", 15000 }, { found.r1.id, errors.none.code })
     end)
 
+    it("answers that come at the same time come in the order of the requests", function()
+      make { answers = { c = { { delay = 1, record = {} } } } }
+      local arrived = {}
+      local following = client:each_record { "a", "b", "c", "d", "e" }
+      local id = following()
+      while id do
+        arrived[#arrived + 1] = id
+        id = following()
+      end
+      assert.equal("a b d e c", table.concat(arrived, " "))
+    end)
+
     it("it waits, at once", function()
       local changes = {}
       make { answers = { a = { { record = { status = 6 } }, { http_status = 502 }, { record = { status = 2 } },

@@ -29,7 +29,7 @@ local function status(text)
   if number and number % 1 == 0 then
     return number
   end
-  local value = require("aitoearn").status[text:upper()]
+  local value = require("aitoearn.core").status[text:upper()] -- that of aitoearn raises on a name that is nearly right
   return value, not value and t('no status: "%s" (a number from -1 to 9, or a name such as published)', text) or nil
 end
 

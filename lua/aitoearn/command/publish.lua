@@ -14,10 +14,11 @@ local function read_post(path)
   if path ~= "-" then
     file, problem = io.open(path, "rb")
   end
-  local source
-  if file then
-    source, problem = file:read "*a"
+  if not file then
+    stop.now(status.USAGE, problem) -- it names the file
   end
+  local source
+  source, problem = file:read "*a"
   if not source then
     stop.now(status.USAGE, path .. ": " .. tostring(problem))
   end

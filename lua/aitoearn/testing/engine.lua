@@ -160,12 +160,27 @@ local function is_next(engine, till)
   return at and (at <= engine.clock.now or (engine.last < engine.first and at <= till))
 end
 
+local function is_older(a, b)
+  return a.number < b.number
+end
+
+-- Takes those that end at a time, in the order in which they began.
+local function take_due(engine, at)
+  local due = {}
+  while engine.due:first_due() == at do
+    local transfer = engine.due:pop()
+    due[#due + 1] = not transfer.finished and transfer or nil
+  end
+  table.sort(due, is_older)
+  return due
+end
+
 function Engine:poll(ms)
   local clock = self.clock
   local till = ms < 0 and math.huge or clock.now + ms / 1000
   while is_next(self, till) do
-    local at, transfer = self.due:first_due(), self.due:pop()
-    if not transfer.finished then
+    local at = self.due:first_due()
+    for _, transfer in ipairs(take_due(self, at)) do
       clock.now = math.max(clock.now, at)
       finish(transfer)
     end
@@ -217,9 +232,7 @@ function Engine:close()
   for transfer in pairs(self.unfinished) do
     left[#left + 1] = transfer
   end
-  table.sort(left, function(a, b)
-    return a.number < b.number
-  end)
+  table.sort(left, is_older)
   for _, transfer in ipairs(left) do
     finish(transfer, "closed")
   end

@@ -66,7 +66,7 @@ local KINDS = {
 local ERROR_FIELDS = {
   kind = true, message = true, code = true, name = true, http_status = true, request_id = true, server = true,
   site = true, record_id = true, retryable = true, retry_at = true, body = true, attempts = true, hint = true,
-  record = true, flow = true, flowId = true, may_have_happened = true,
+  record = true, flow = true, flowId = true, may_have_happened = true, issues = true,
 }
 
 -- What the decoder says of a code.

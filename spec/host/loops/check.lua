@@ -10,6 +10,7 @@ return function(options, busted)
   local p, said
   setup(function()
     p = assert(platform.start())
+    p:fault { route = "POST /flows", when = "after", how = "reset" }
     said = outside.run {
       command = options.command, abi = options.abi, platform = p, env = { AITOEARN_SPEC_LOOP = options.loop },
     }
@@ -102,6 +103,12 @@ return function(options, busted)
   it("steps an engine without a descriptor on a timer", function()
     assert.equal("on a timer", said["without_descriptor.title"])
     assert.equal("closed", said["without_descriptor.closed"])
+  end)
+
+  it("publishes as a task, once, though the first answer is lost", function()
+    assert.equal("1", said["publish.done"])
+    assert.equal("1", said["publish.status"])
+    assert.equal(1, p:count("publish", said["publish.flow_id"]))
   end)
 
   it("speaks TLS", function()

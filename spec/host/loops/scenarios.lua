@@ -272,9 +272,27 @@ function scenarios.https()
   client:close()
 end
 
+-- A post whose first answer is lost, as a task, and then its flow in the caller's coroutine.
+function scenarios.publish()
+  local client = new()
+  in_loop(function()
+    local task = client:start("publish", { flowId = id "flow", items = { { platform = "xhs", accountId = "life:0:0.1" } },
+      content = { title = "spring" } })
+    task:on_done(function(flow, err) say("publish.done", flow and #flow.tasks or tostring(err)) end)
+    while not task:done() do adapter.sleep(0.01) end
+    local flow, err = task:result()
+    if flow then
+      flow, err = client:wait_flow(flow.flowId, { pace = function() return 0.05 end })
+    end
+    say("publish.status", flow and flow.tasks[1].status or tostring(err))
+    say("publish.flow_id", flow and flow.flowId)
+  end)
+  client:close()
+end
+
 for _, scenario in ipairs {
   "call_yields", "many_at_once", "one_after_another", "batch_and_wait", "outside_a_coroutine", "cancel_and_close",
-  "hooks", "no_yield", "error_is_told", "descriptors", "dropped", "without_descriptor", "https",
+  "hooks", "no_yield", "error_is_told", "descriptors", "dropped", "without_descriptor", "https", "publish",
 } do
   scenarios[scenario]()
 end

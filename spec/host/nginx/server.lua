@@ -39,7 +39,7 @@ end
 --- Starts nginx.
 ---@param platform table the local platform, which the client in it asks
 ---@param options? table `workers` (1), `threads`, `code_cache` (true), `main`, `http`, `server`: more directives,
--- `client`: options of the client in it, `build`: the folder of the C module
+-- `client`: options of the client in it, `build`: the folder of the C module, `env`: environment variables by name
 ---@return spec.host.nginx.Server
 function M.start(platform, options)
   options = options or {}
@@ -61,7 +61,9 @@ function M.start(platform, options)
   }
   for name, port in pairs(self.ports) do values[name] = port end
   shell.write(dir .. "/nginx.conf", M.fill(assert(shell.read(root .. "/spec/host/nginx/nginx.conf")), values))
-  local ok, problem = shell.run(PATH .. "exec env -u LUA_PATH -u LUA_CPATH nginx -p " .. shell.quote(dir)
+  local environment = ""
+  for name, value in pairs(options.env or {}) do environment = ("%s%s=%s "):format(environment, name, shell.quote(value)) end
+  local ok, problem = shell.run(PATH .. "exec env -u LUA_PATH -u LUA_CPATH " .. environment .. "nginx -p " .. shell.quote(dir)
     .. " " .. process.early_log "error.log" .. " -c nginx.conf </dev/null")
   if not ok then
     shell.run("rm -rf " .. shell.quote(dir))
