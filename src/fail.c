@@ -72,11 +72,19 @@ static bool push_proxy_failure(lua_State *L, const char *detail) {
   return unreadable || status != 0;
 }
 
+/* libcurl 8.23 calls a client's key that cannot be used a bad argument, as it calls much else. */
+static bool is_bad_key(CURLcode code, const char *detail) {
+  static const char words[] = "unable to set private key file";
+  return code == CURLE_BAD_FUNCTION_ARGUMENT && strncmp(detail, words, sizeof words - 1) == 0;
+}
+
 int fail_push_curl(lua_State *L, CURLcode code, const char *detail) {
   const char *kind = "transport";
   const char *fact = NULL;
   if (push_proxy_failure(L, detail))
     return 2;
+  if (is_bad_key(code, detail))
+    code = CURLE_SSL_CERTPROBLEM;
   for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
     if (kinds[i].code == code) {
       kind = kinds[i].kind;

@@ -129,7 +129,18 @@ describe("the command line", function()
   end)
 end)
 
+-- argparse writes the scripts, from 0.7 on.
+local writes_scripts = require "argparse"().get_bash_complete ~= nil
 describe("aitoearn completion", function()
+  if not writes_scripts then
+    it("names the argparse that it needs where there is an older one", function()
+      local output, status, errors = run "completion bash"
+      assert.same({ "", 2 }, { output, status })
+      has(errors, "aitoearn: completion needs argparse 0.7 or later")
+    end)
+    return
+  end
+
   for _, name in ipairs { "bash", "zsh", "fish" } do
     it("prints a script for " .. name, function()
       local output, status, errors = run("completion " .. name)

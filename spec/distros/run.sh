@@ -4,6 +4,9 @@
 # which the suite's lua-cjson and busted are made; LUAS names others, SPEC the specs.
 set -eu
 
+# What is mounted below is mounted for this run alone, and goes with it however it ends.
+test -n "${IN_OWN_MOUNTS-}" || IN_OWN_MOUNTS=1 exec unshare --mount "$0" "$@"
+
 suite=$1 folder=$2
 mirror=${MIRROR:-http://deb.debian.org/debian}
 packages='gcc make pkg-config libcurl4-openssl-dev lua-cjson lua-busted lua-socket lua-argparse
@@ -15,30 +18,19 @@ inside() {
 }
 
 install() {
-  inside apt-get -qq -o Dpkg::Use-Pty=0 -o APT::Sandbox::User=root install -y --no-install-recommends "$@" </dev/null
+  inside apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends "$@" </dev/null
 }
 
-release() {
-  for place in dev/pts dev/shm dev proc; do
-    if mountpoint -q "$folder/$place"; then umount "$folder/$place"; fi
-  done
-}
-
-mount_all() {
-  mountpoint -q "$folder/proc" || mount -t proc proc "$folder/proc"
-  mountpoint -q "$folder/dev" || mount --bind /dev "$folder/dev"
-  mountpoint -q "$folder/dev/shm" || mount --bind /dev/shm "$folder/dev/shm"
-  mountpoint -q "$folder/dev/pts" || mount --bind /dev/pts "$folder/dev/pts"
-}
-
+mkdir -p "$folder"
+test -e "$folder/etc/debian_version" || debootstrap --variant=minbase "$suite" "$folder" "$mirror"
+mount -t proc proc "$folder/proc"
+mount --rbind /dev "$folder/dev"
 if ! test -e "$folder/.made"; then
-  mkdir -p "$folder"
-  test -e "$folder/etc/debian_version" || debootstrap --variant=minbase "$suite" "$folder" "$mirror"
-  trap release EXIT
-  mount_all
   # Keeps services from starting while their packages are installed.
   printf '#!/bin/sh\nexit 101\n' >"$folder/usr/sbin/policy-rc.d"
   chmod +x "$folder/usr/sbin/policy-rc.d"
+  # MIRROR may be a snapshot, whose lists have run out; that they are signed is checked all the same.
+  printf 'APT::Sandbox::User "root";\nAcquire::Check-Valid-Until "false";\n' >"$folder/etc/apt/apt.conf.d/90specs"
   inside apt-get -qq update
   # shellcheck disable=SC2086 # a list
   install $packages
@@ -49,8 +41,6 @@ if ! test -e "$folder/.made"; then
   touch "$folder/.made"
 fi
 
-trap release EXIT
-mount_all
 rm -rf "$folder/root/aitoearn"
 mkdir -p "$folder/root/aitoearn"
 git ls-files -z --cached --others --exclude-standard | xargs -0 tar -c --ignore-failed-read -f - |

@@ -111,7 +111,9 @@ describe("a batch", function()
       local client = helper.client { deadline = 0.5, retry = { base = 0.2, max_attempts = 1000 } }
       local started = socket.gettime()
       local _, errors = collect(client:each_record(many(5, "http:503")))
-      assert.same({ http = 5 }, kinds(errors))
+      -- A retry that just fits has a few milliseconds, and may time out in them.
+      local ended = kinds(errors)
+      assert.equal(5, (ended.http or 0) + (ended.timeout or 0))
       assert.is_true(socket.gettime() - started < 3)
     end)
   end)

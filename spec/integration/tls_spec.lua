@@ -54,7 +54,11 @@ describe("TLS", function()
   end)
 
   it("says which file is wrong where the client's certificate or its key cannot be used", function()
-    for _, given in ipairs { { cert_file = "/etc/hostname" }, { cert_file = p.ca_file, key_file = "/etc/hostname" } } do
+    local good, another = p.dir .. "/certs/good.pem", p.dir .. "/certs/expired.key"
+    for _, given in ipairs {
+      { cert_file = "/etc/hostname" }, { cert_file = good, key_file = "/etc/hostname" },
+      { cert_file = good, key_file = another },
+    } do
       given.server, given.ca_file = p.cn.https, p.ca_file
       local err = failure("tls", helper.clocked(given):get_record "ok")
       assert.truthy(err.hint:find "look at the options cert_file and key_file")

@@ -69,10 +69,15 @@ describe("the local platform's faults", function()
     assert.same({ 2, 1 }, { p:count "publish", p:count("publish", "raced") })
   end)
 
-  it("reset or end a stream on HTTP/2", function()
+  -- nginx 1.18, of Debian 11, resets no stream whose request had a body: its client waits until it times out.
+  local minor = tonumber(shell.run("nginx -v 2>&1"):match "nginx/1%.(%d+)")
+  local ended = minor and minor < 22 and { [H2_STREAM] = true, [OPERATION_TIMEDOUT] = true } or { [H2_STREAM] = true }
+
+  it("reset or end a stream on HTTP/2" .. (ended[OPERATION_TIMEDOUT] and ", or leave it unanswered" or ""), function()
     for _, how in ipairs { "reset", "close", "truncate" } do
       p:fault { route = "POST /flows", when = "after", how = how }
-      assert.equal(H2_STREAM, seen(publish("h2 " .. how, { base = p.cn.https }))[1])
+      local exit = seen(publish("h2 " .. how, { base = p.cn.https, timeout = 2 }))[1]
+      assert.is_true(ended[exit], how .. ": " .. exit)
     end
     assert.equal(3, p:count "publish")
   end)

@@ -53,7 +53,9 @@ describe("the local platform on the wire", function()
     it("cut HTTP/2 streams and leave the connection alone", function()
       for _, id in ipairs { "truncate", "reset", "resetbody", "close", "garbage" } do
         local got = ask(id, { base = p.cn.https })
-        assert.same({ H2_STREAM, "2" }, { got.exit, got.version == "0" and "2" or got.version }, id)
+        -- A body that is too short is "partial" to libcurl 7.74.
+        local exit = got.exit == PARTIAL and got.body:find "^{" and H2_STREAM or got.exit
+        assert.same({ H2_STREAM, "2" }, { exit, got.version == "0" and "2" or got.version }, id)
       end
       p:forget()
       fetch(p.cn.https .. PATH .. "reset", { args = p.cn.https .. PATH .. "ok -o /dev/null" })

@@ -1,6 +1,11 @@
 --- What a server allows at once, or on one connection, is no failure of a call: the attempt's time-out ran while libcurl
 --- had no stream for it, and the budget paid for what the server put off.
+local core = require "aitoearn.core"
 local helper = require "spec.helper"
+
+-- Before 7.80 libcurl does not report when a request gets its stream, and an attempt's time-out covers the wait too.
+local major, minor = core.curl_version:match "libcurl/(%d+)%.(%d+)"
+local reports_streams = major * 100 + minor >= 780
 
 describe("over HTTP/2, a batch at once", function()
   local p
@@ -22,8 +27,10 @@ describe("over HTTP/2, a batch at once", function()
     return p:requests()
   end
 
-  it("of 400 where the server allows 10 streams fails none", function()
-    local requests = all_of(helper.client { server = p.few_streams, timeout = 1 }, 400, "slow:300:ok")
+  it("of 400 where the server allows 10 streams fails none"
+    .. (reports_streams and "" or ", if the time-out covers the wait for a stream"), function()
+    local timeout = reports_streams and 1 or 30
+    local requests = all_of(helper.client { server = p.few_streams, timeout = timeout }, 400, "slow:300:ok")
     assert.equal("HTTP/2.0", requests[1].protocol)
   end)
 

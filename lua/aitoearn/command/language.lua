@@ -85,6 +85,8 @@ local CHINESE = {
   ['no length of time: "%s" (30, 90s, 10m, 2h, 1d)'] = '不是时长："%s"（30、90s、10m、2h、1d）',
   ["aitoearn: needs the Lua module argparse: apt install lua-argparse, or luarocks install argparse"] =
     "aitoearn：需要 Lua 模块 argparse：apt install lua-argparse，或 luarocks install argparse",
+  ["completion needs argparse 0.7 or later: luarocks install argparse"] =
+    "completion 需要 argparse 0.7 或更高版本：luarocks install argparse",
   ["%s: no JSON object: %s"] = "%s：不是 JSON 对象：%s", ["a bug: "] = "程序错误：",
   ["standard input: %s"] = "标准输入：%s", ["standard output: %s"] = "标准输出：%s",
   ["standard input: a line of more than 64 KiB is no id"] = "标准输入：超过 64 KiB 的一行不是编号",

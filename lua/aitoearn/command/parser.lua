@@ -168,9 +168,24 @@ M.options = {
   { "--color", t "auto, always or never", choices = { "auto", "always", "never" }, argname = "<when>" },
 }
 
+-- Says of a wrong value what argparse 0.7 says, so that PROBLEMS below knows it.
+local function chooser(given)
+  local name = given[1]:match "%S+$"
+  return function(text)
+    for _, choice in ipairs(given.choices) do
+      if text == choice then
+        return text
+      end
+    end
+    return nil, ("argument for option '%s' must be one of '%s'"):format(name, table.concat(given.choices, "', '"))
+  end
+end
+
 local function restrict(target, given)
-  if given.choices then
+  if given.choices and target.choices then
     target:choices(given.choices)
+  elseif given.choices then -- argparse before 0.7, in Debian 11
+    target:argname(given.argname or "{" .. table.concat(given.choices, ",") .. "}"):convert(chooser(given))
   end
   if given.convert then
     target:convert(given.convert)
