@@ -72,7 +72,7 @@ end
 function M.beside_bare(p, baseline)
   measure.heading(("%d records by each_record, concurrency %d (processor time, the server on another processor)")
     :format(RECORDS, CONCURRENCY))
-  beside_bare(p, baseline, "HTTP/2", p.cn.https, 0.80, 8)
+  beside_bare(p, baseline, "HTTP/2", p.cn.https, 0.85, 8)
   beside_bare(p, baseline, "http", p.cn.http, nil, CONCURRENCY)
 end
 

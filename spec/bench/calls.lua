@@ -40,7 +40,7 @@ end
 --- get_record over one kept-alive connection.
 function M.get_record(p, baseline)
   measure.heading "One call after another over one connection (processor time)"
-  get_record(p, baseline, "http", p.cn.http, 1.15)
+  get_record(p, baseline, "http", p.cn.http, 1.25)
   get_record(p, baseline, "https, HTTP/2", p.cn.https)
   get_record(p, baseline, "https, HTTP/1.1", p.https1)
 end

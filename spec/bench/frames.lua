@@ -64,7 +64,7 @@ function M.loop(p)
     local function show(what, name, row)
       measure.row(what, measure.each_round(worst, function(r) return r[name] end), row)
     end
-    show("worst poll(0), " .. case[1], "wall", { unit = "ms", most = not case[1]:find "1.1" and 4 or nil })
+    show("worst poll(0), " .. case[1], "wall", { unit = "ms", most = not case[1]:find "1.1" and 3 or nil })
     show("    worst by processor time", "cpu", { unit = "ms" })
     show("    starting all of them", "start", { unit = "ms" })
     show("    records in 3 s", "records", { unit = "" })
