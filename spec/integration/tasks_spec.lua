@@ -361,7 +361,11 @@ describe("tasks", function()
         poll_for(own, 0.05) -- and it is sent, or libcurl at work on it
         task:cancel()
         assert.equal(first == "silent" and 1 or 0, own:stats().in_flight)
-        assert.is_true(sockets() <= before + (in_flight == 0 and 1 or 0)) -- one that is kept alive
+        local limit = before + (in_flight == 0 and 1 or 0) -- one that is kept alive
+        if name == "resolving a name" then -- libcurl's thread closes its pair of sockets when it ends
+          poll_until(own, function() return sockets() <= limit end)
+        end
+        assert.is_true(sockets() <= limit)
         local cancelled_at = socket.gettime()
         poll_until(own, function() return task:done() end)
         task:cancel()
