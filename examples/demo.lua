@@ -41,7 +41,7 @@ end
 local function new_client(options)
   options.api_key = options.api_key or platform.cn.key
   options.server = options.server or platform.cn.https
-  options.ca_file, options.accept_language = platform.ca_file, support.is_chinese() and "zh-CN" or "en-US"
+  options.ca_file, options.accept_language = platform.ca_file, support.is_chinese and "zh-CN" or "en-US"
   return aitoearn.new(options)
 end
 

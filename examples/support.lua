@@ -38,6 +38,8 @@ end
 
 support.aitoearn = find_library()
 
+local language = require "aitoearn.command.language"
+
 --- A module that the library itself does not need.
 function support.require(name, package_name)
   local found, module = pcall(require, name)
@@ -101,29 +103,19 @@ function support.start_platform()
 end
 
 --- Whether the user's locale is Chinese.
-function support.is_chinese()
-  for _, name in ipairs { "LC_ALL", "LC_MESSAGES", "LANG" } do
-    local value = os.getenv(name) or ""
-    if value ~= "" then return value:find "^zh" ~= nil end
-  end
-  return false
-end
+support.is_chinese = language.is_chinese
 
 --- A function that says a text in the user's language: `t(text, ...)` is the text, or what the file of translations has
 --- for it, with its values.
 function support.translator(file)
-  local texts = support.is_chinese() and dofile(root .. "/examples/" .. file) or {}
-  return function(text, ...)
-    text = texts[text] or text
-    return select("#", ...) > 0 and text:format(...) or text
-  end
+  return language.translator(support.is_chinese and dofile(root .. "/examples/" .. file) or {})
 end
 
 --- A client for whom the command line names.
 function support.client(args, options)
   options = options or {}
   options.server, options.ca_file = args.server, args.ca_file
-  options.accept_language = support.is_chinese() and "zh-CN" or "en-US"
+  options.accept_language = support.is_chinese and "zh-CN" or "en-US"
   if args["local"] then
     local p = support.start_platform()
     options.server, options.api_key, options.ca_file = p.cn.https, p.cn.key, p.ca_file

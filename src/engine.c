@@ -327,12 +327,8 @@ static bool is_foreign(const engine *e) {
   return e->share != NULL && (e->poller.lost || fork_guard_is_child(&e->fork_guard));
 }
 
-/* Once for all that are started between two polls. */
 static void check_descriptors(engine *e) {
-  if (e->share == NULL || e->is_checked)
-    return;
-  e->is_checked = true;
-  if (!poller_is_intact(&e->poller))
+  if (e->share != NULL && !poller_is_intact(&e->poller))
     e->poller.lost = true;
 }
 
@@ -403,7 +399,9 @@ static const char *open_engine(engine *e) {
 }
 
 const char *engine_ensure_open(engine *e) {
-  check_descriptors(e);
+  if (!e->is_checked) /* one check serves all that is started between two polls */
+    check_descriptors(e);
+  e->is_checked = e->share != NULL;
   return open_engine(e);
 }
 
@@ -608,7 +606,6 @@ static void close_all(engine *e) {
   if (e->closed)
     return;
   e->closed = true;
-  e->is_checked = false;
   check_descriptors(e);
   if (is_foreign(e)) {
     abandon(e);

@@ -42,8 +42,8 @@ struct engine {
   CURLM *multi; /* NULL until opened, after close, and after libcurl ran out of memory */
   CURLSH *share; /* NULL: not open */
   poller poller;
-  fork_guard fork_guard;
-  bool is_checked; /* its descriptors have been, since the last poll */
+  fork_guard fork_guard; /* of the process that opened it */
+  bool is_checked; /* its descriptors have been checked since the last poll */
   bool closed;
   bool collected; /* its memory is about to go: nothing may be allocated any more */
   bool sends_at_once;

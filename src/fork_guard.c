@@ -1,5 +1,5 @@
-/* fork_guard.c: a page that the kernel clears in every child, since asking for the process's number
- * at each call costs a system call. */
+/* fork_guard.c: a page that the kernel clears in every child, since getpid at each call is a system
+ * call. */
 #include "fork_guard.h"
 
 #include <stddef.h>

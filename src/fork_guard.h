@@ -11,13 +11,13 @@ HIDDEN_BEGIN
 
 typedef struct {
   const char *mark; /* on a page that is zero in every forked child; NULL: there is none */
-  pid_t owner; /* then this is compared */
+  pid_t owner; /* compared if there is none */
 } fork_guard;
 
 /* From now on this process is the owner. */
 void fork_guard_open(fork_guard *guard);
 
-/* Whether it is another one. */
+/* Whether this process is a child of the owner. */
 bool fork_guard_is_child(const fork_guard *guard);
 
 /* Harmless on one of zeroes. */

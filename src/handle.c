@@ -132,7 +132,7 @@ static bool set_constant_options(CURL *easy) {
     return false;
 #endif
   return curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip") ==
-         CURLE_OK; /* that libcurl decodes at all; what it accepts is in the header lines */
+         CURLE_OK; /* any value makes libcurl decode; a header line says what it can */
 }
 
 /* While a CApath is set, libcurl reads the CA file again for every connection (20 ms): use the
@@ -227,8 +227,8 @@ static bool set_method(CURL *easy, const transfer *t) {
          curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L) == CURLE_OK;
 }
 
-/* Of a URL that it has to parse itself libcurl prints a normalized copy, byte by byte. One that
- * cannot be parsed here it refuses in its own words. */
+/* If libcurl has to parse the URL, it also prints a normalized copy, byte by byte. One that cannot be
+ * parsed here is left to libcurl, which says why. */
 static bool set_url(handle *h, const char *url) {
   h->url = curl_url();
   return h->url != NULL && curl_easy_setopt(h->easy, CURLOPT_URL, url) == CURLE_OK &&

@@ -296,15 +296,30 @@ static bool boolean_option(lua_State *L, const char *name, bool otherwise) {
   return value;
 }
 
-/* What libcurl can decode. */
-static const char *encodings(void) {
-  int known = curl_version_info(CURLVERSION_NOW)->features;
-  if ((known & CURL_VERSION_BROTLI) != 0)
-    return (known & CURL_VERSION_ZSTD) != 0 ? "deflate, gzip, br, zstd" : "deflate, gzip, br";
-  return (known & CURL_VERSION_ZSTD) != 0 ? "deflate, gzip, zstd" : "deflate, gzip";
+static const struct {
+  int feature;
+  const char *names;
+} encodings[] = {
+    {CURL_VERSION_LIBZ, "deflate, gzip"},
+    {CURL_VERSION_BROTLI, "br"},
+    {CURL_VERSION_ZSTD, "zstd"},
+};
+
+/* Pushes what this libcurl can decode. */
+static const char *push_encodings(lua_State *L) {
+  int features = curl_version_info(CURLVERSION_NOW)->features;
+  const char *list = lua_pushfstring(L, "identity");
+  for (size_t i = 0; i < sizeof encodings / sizeof encodings[0]; i++)
+    if ((features & encodings[i].feature) != 0) {
+      bool is_first = strcmp(list, "identity") == 0;
+      lua_pushfstring(L, "%s%s%s", is_first ? "" : list, is_first ? "" : ", ", encodings[i].names);
+      lua_remove(L, -2);
+      list = lua_tostring(L, -1);
+    }
+  return list;
 }
 
-/* One more line of every request; the table at `uservalue` keeps its text. */
+/* Adds a line to every request, unless `value` is NULL; the table at `uservalue` keeps its text. */
 static void add_header_line(lua_State *L, transfer_options *o, const char *name, const char *value,
                             int uservalue) {
   struct curl_slist *line = o->header_lines;
@@ -318,12 +333,13 @@ static void add_header_line(lua_State *L, transfer_options *o, const char *name,
   lua_setfield(L, uservalue, name);
 }
 
-/* libcurl's own options for these lines print each twice. */
+/* Set by libcurl's own options, each of these lines would be printed twice for each request. */
 static void add_header_lines(lua_State *L, transfer_options *o, int uservalue) {
   const char *language = string_option(L, "accept_language", uservalue);
   o->user_agent = string_option(L, "user_agent", uservalue);
   add_header_line(L, o, "Accept", "application/json", uservalue);
-  add_header_line(L, o, "Accept-Encoding", encodings(), uservalue);
+  add_header_line(L, o, "Accept-Encoding", push_encodings(L), uservalue);
+  lua_pop(L, 1);
   add_header_line(L, o, "User-Agent", o->user_agent, uservalue);
   add_header_line(L, o, "Accept-Language", language, uservalue);
 }

@@ -55,7 +55,8 @@ void poller_init(poller *p) {
 #define EVENTS_PER_WAIT 8
 #define LONGEST_WORK 0.001
 
-/* How many are looked at at once for what idle connections say, and for how many seconds that holds. */
+/* How many events one look at the idle connections takes, and for how many seconds what it found
+ * counts. */
 #define EVENTS_PER_LOOK 64
 #define LOOK_HOLDS 0.001
 
@@ -463,8 +464,10 @@ CURLMcode poller_wait(poller *p, CURLM *multi, double timeout) {
 
 CURLMcode poller_run_due(poller *p, CURLM *multi) {
   int running;
+  if (isinf(p->due))
+    return CURLM_OK;
   double now = poller_now();
-  if (isinf(p->due) || p->due > now)
+  if (p->due > now)
     return CURLM_OK;
   if (now - p->looked > LOOK_HOLDS) { /* what is started now takes an idle connection */
     end_spoken_on(p);

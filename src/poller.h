@@ -28,7 +28,8 @@ typedef struct {
   int timer;
   double due; /* when libcurl wants its next time-out; INFINITY: not at all */
   double armed; /* what the timerfd is set to */
-  double looked; /* when idle connections were last looked at, and none has been added since */
+  double
+      looked; /* when idle connections were last looked at; −INFINITY: one has become idle since */
   int tcp_user_timeout_ms; /* TCP_USER_TIMEOUT of every socket; 0: the system's limit */
   int open_sockets; /* how many are ours */
   int idle_sockets; /* of these, how many libcurl keeps for a later request */

@@ -11,8 +11,8 @@ local M = {}
 ---@class aitoearn.Scheduler
 ---@field engine aitoearn.Engine
 ---@field report fun(message: string) gets errors that nobody can catch
----@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes; and one
---- entry that is false
+---@field waiting table<aitoearn.Transfer, any> who waits for which transfer: a coroutine, or what `wake` takes; and a
+--- placeholder, which is false
 ---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
@@ -22,9 +22,9 @@ local M = {}
 local Scheduler = {}
 Scheduler.__index = Scheduler
 
--- An entry of `waiting` that is none. Lua rebuilds a table that is just full at each insertion, and so many wait at once
--- as fill one: powers of two.
-local SPARE = "spare"
+-- The key of an entry in `waiting` that nobody waits for. Lua rebuilds a table that is exactly full whenever a key is added,
+-- and its sizes are powers of two, as the number of calls at once often is.
+local PLACEHOLDER = "placeholder"
 
 -- What a coroutine returns at its end. (In between it yields nothing.)
 local ENDED = {}
@@ -39,7 +39,7 @@ end
 ---@param report fun(message: string)
 ---@return aitoearn.Scheduler
 function M.new(engine, report)
-  return setmetatable({ engine = engine, report = report, waiting = { [SPARE] = false }, count = 0, threads = {},
+  return setmetatable({ engine = engine, report = report, waiting = { [PLACEHOLDER] = false }, count = 0, threads = {},
     on_idle = false, handing_out = false, resumed = false }, Scheduler)
 end
 

@@ -6,7 +6,7 @@
 -- BUILD=folder measures another build of the C module, SECONDS=n changes the length of each run (5).
 -- RESTY_HTTP=folder (lua-resty-http's lib) measures that with lua-cjson beside ours as well, ROUNDS (5) times in turns,
 -- ours over https both ways: HTTP/2, and HTTP/1.1 over kept connections. Beside them the least that can be had with libcurl:
--- what bare C costs for the same requests, undecoded, and what nginx costs to answer without asking anybody.
+-- what bare C costs for the same requests, undecoded, and what an answer costs nginx that needs no request.
 local measure = require "spec.bench.measure"
 local platform = require "spec.platform"
 local server = require "spec.host.nginx.server"

@@ -142,15 +142,26 @@ end
 
 local is_chinese = locale():find "^zh" ~= nil
 
+-- A function that says a text in the user's language, with values in the places of its `%s` and the like.
+local function translator(chinese)
+  return function(text, ...)
+    text = is_chinese and chinese[text] or text
+    return select("#", ...) > 0 and text:format(...) or text
+  end
+end
+
+local translate = translator(CHINESE)
+
 return setmetatable({
   is_chinese = is_chinese,
+  --- The same for other texts: those of the demo.
+  translator = translator,
   --- What the platform is asked for its own messages in.
   accept_language = is_chinese and "zh-CN" or "en-US",
   --- The table, for the specs that hold the code against it.
   chinese = CHINESE,
 }, {
-  __call = function(_, text, ...)
-    text = is_chinese and CHINESE[text] or text
-    return select("#", ...) > 0 and text:format(...) or text
+  __call = function(_, ...)
+    return translate(...)
   end,
 })
