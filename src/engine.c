@@ -523,6 +523,7 @@ static void enqueue(engine *e, transfer *t, transfer_list *list) {
 
 static void start(engine *e, transfer *t, double deadline, const char *problem) {
   origin *o = &e->origins[t->origin];
+  e->requests++;
   add(e, t, deadline);
   if (problem != NULL ||
       e->closed) /* a finalizer that ran since it was looked at may have closed it */

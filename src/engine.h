@@ -61,6 +61,7 @@ struct engine {
   random_source random;
   transfer_options options;
   long max_connections; /* per origin */
+  double requests; /* that were started, however they ended */
   double bytes_received;
   double connections_opened;
   size_t origin_count;

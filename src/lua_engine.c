@@ -185,17 +185,45 @@ static int l_poll(lua_State *L) {
   return 1;
 }
 
+/* Takes the first done transfer out of the engine. Its user value is at `uservalue`. */
+static transfer *take_done(lua_State *L, engine *e, int uservalue) {
+  transfer *t = engine_next(e);
+  if (t != NULL) {
+    luaL_unref(L, uservalue, t->reference);
+    t->reference = LUA_NOREF;
+  }
+  return t;
+}
+
 /** @function engine:next
  * @treturn transfer|nil one that is done, in the order in which they ended */
 static int l_next(lua_State *L) {
   engine *e = to_engine(L);
   if (e->done.first == NULL)
     return 0;
+  lua_settop(L, 1);
   lua_getuservalue(L, 1);
-  lua_rawgeti(L, -1, e->done.first->reference);
-  transfer *t = engine_next(e);
-  luaL_unref(L, -2, t->reference);
-  t->reference = LUA_NOREF;
+  lua_rawgeti(L, 2, e->done.first->reference);
+  take_done(L, e, 2);
+  return 1;
+}
+
+/** Waits until something happens, as poll does, and forgets all that is done: for a program in which
+ * nobody waits but for this transfer.
+ * @function engine:await
+ * @tparam transfer transfer of this engine
+ * @treturn boolean whether it is done; else a signal came, or something else happened */
+static int l_await(lua_State *L) {
+  engine *e = to_engine(L);
+  const transfer *t = lua_transfer_check(L, 2, lua_upvalueindex(2));
+  luaL_argcheck(L, t->engine == e, 2, "transfer of this engine expected");
+  lua_settop(L, 2);
+  lua_getuservalue(L, 1);
+  if (t->state != TRANSFER_DONE)
+    engine_poll(e, INFINITY);
+  while (take_done(L, e, 3) != NULL)
+    ;
+  lua_pushboolean(L, t->state == TRANSFER_DONE);
   return 1;
 }
 
@@ -235,11 +263,12 @@ static void set_count(lua_State *L, const char *name, double value) {
 }
 
 /** @function engine:stats
- * @treturn table in_flight, connections_opened, bytes_received (headers and bodies) */
+ * @treturn table in_flight, requests, connections_opened, bytes_received (headers and bodies) */
 static int l_stats(lua_State *L) {
   const engine *e = to_engine(L);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   set_count(L, "in_flight", (double)engine_in_flight(e));
+  set_count(L, "requests", e->requests);
   set_count(L, "connections_opened", e->connections_opened);
   set_count(L, "bytes_received", e->bytes_received);
   return 1;
@@ -461,17 +490,9 @@ static int l_wait_fd(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-    {"get", l_get},
-    {"send", l_send},
-    {"timer", l_timer},
-    {"poll", l_poll},
-    {"next", l_next},
-    {"getfd", l_getfd},
-    {"send_at_once", l_send_at_once},
-    {"random", l_random},
-    {"stats", l_stats},
-    {"close", l_close},
-    {NULL, NULL},
+    {"get", l_get},       {"send", l_send},   {"timer", l_timer}, {"poll", l_poll},
+    {"next", l_next},     {"await", l_await}, {"getfd", l_getfd}, {"send_at_once", l_send_at_once},
+    {"random", l_random}, {"stats", l_stats}, {"close", l_close}, {NULL, NULL},
 };
 
 static const luaL_Reg metamethods[] = {

@@ -11,12 +11,16 @@
 #include "fail.h"
 #include "url.h"
 
-static transfer *to_transfer(lua_State *L) {
-  transfer *t = lua_touserdata(L, 1);
-  if (t == NULL || !lua_getmetatable(L, 1) || !lua_rawequal(L, -1, lua_upvalueindex(1)))
-    fail_argument(L, 1, "transfer expected");
+transfer *lua_transfer_check(lua_State *L, int index, int metatable) {
+  transfer *t = lua_touserdata(L, index);
+  if (t == NULL || !lua_getmetatable(L, index) || !lua_rawequal(L, -1, metatable))
+    fail_argument(L, index, "transfer expected");
   lua_pop(L, 1);
   return t;
+}
+
+static transfer *to_transfer(lua_State *L) {
+  return lua_transfer_check(L, 1, lua_upvalueindex(1));
 }
 
 /* -- making one -------------------------------------------------------------------------------- */
@@ -232,19 +236,24 @@ static int push_result(lua_State *L, const transfer *t, const char *kind) {
 /** Reads the result, once.
  * @function transfer:result
  * @tparam ?string kind of what the answer holds; default: a record
+ * @tparam ?table metatable that what it holds gets
  * @treturn any what it holds, nil after a failure
  * @treturn table the failure: aitoearn.Failure in lua/aitoearn/retry.lua */
 static int l_result(lua_State *L) {
   transfer *t = to_transfer(L);
   if (t->state != TRANSFER_DONE)
     return luaL_error(L, "the transfer is not done");
-  lua_settop(L, 2);
+  lua_settop(L, 3);
   const char *kind = luaL_optstring(L, 2, NULL);
   if (t->is_read || t->is_timer)
     return luaL_error(L, t->is_read ? "the result was read before" : "a timer has no result");
   int values = push_result(L, t, kind);
-  if (values == 2)
+  if (values == 2) {
     set_answer_facts(L, t);
+  } else if (lua_istable(L, 3)) {
+    lua_pushvalue(L, 3);
+    lua_setmetatable(L, -2);
+  }
   t->is_read = true;
   handle_free(t->handle);
   t->handle = NULL;

@@ -26,6 +26,9 @@ typedef struct {
 transfer *lua_transfer_new(lua_State *L, int metatable, int uservalue, const request *r);
 transfer *lua_transfer_new_timer(lua_State *L, int metatable, int uservalue);
 
+/* The argument at `index`, which has to be a transfer: one with the metatable at `metatable`. */
+transfer *lua_transfer_check(lua_State *L, int index, int metatable);
+
 /* Pushes the metatable. */
 void lua_transfer_open(lua_State *L);
 

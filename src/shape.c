@@ -3,18 +3,29 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 /* ANY: a type that the API's page does not say. LIST: an array of objects. From INTEGER on, a string
  * is wrong. */
 typedef enum { ANY, STRING, INTEGER, OBJECT, STRINGS, LIST } field_type;
 
-typedef struct field {
+struct object;
+
+typedef struct {
   const char *name;
   field_type type;
   bool required;
-  const struct field *members; /* of an OBJECT or of a LIST's objects; NULL: free-form */
+  const struct object *members; /* of an OBJECT or of a LIST's objects; NULL: free-form */
 } field;
+
+/* Which name_table is whose. */
+typedef enum { ERROR_DATA, RECORD, TASK, FLOW, ACTION, TASK_ID, OBJECTS } object_index;
+
+typedef struct object {
+  object_index index;
+  const field *fields;
+} object;
 
 /* errorData */
 static const field error_data_fields[] = {
@@ -23,6 +34,8 @@ static const field error_data_fields[] = {
     {"message", STRING, true, NULL},
     {NULL, ANY, false, NULL},
 };
+
+static const object error_data = {ERROR_DATA, error_data_fields};
 
 /* ChannelPublishRecordVo, in the order of the API's page. Date-times stay the strings they are. */
 static const field record_fields[] = {
@@ -47,7 +60,7 @@ static const field record_fields[] = {
     {"imgUrlList", STRINGS, false, NULL},
     {"source", STRING, false, NULL},
     {"errorMsg", STRING, false, NULL},
-    {"errorData", OBJECT, false, error_data_fields},
+    {"errorData", OBJECT, false, &error_data},
     {"createdAt", STRING, false, NULL},
     {"updatedAt", STRING, false, NULL},
     {NULL, ANY, false, NULL},
@@ -63,9 +76,12 @@ static const field task_fields[] = {
     {"errorMsg", STRING, false, NULL},    {NULL, ANY, false, NULL},
 };
 
+static const object record = {RECORD, record_fields};
+static const object task = {TASK, task_fields};
+
 static const field flow_fields[] = {
     {"flowId", STRING, true, NULL},
-    {"tasks", LIST, true, task_fields},
+    {"tasks", LIST, true, &task},
     {NULL, ANY, false, NULL},
 };
 
@@ -80,6 +96,30 @@ static const field task_id_fields[] = {
     {"taskId", STRING, true, NULL},
     {NULL, ANY, false, NULL},
 };
+
+static const object flow = {FLOW, flow_fields};
+static const object action = {ACTION, action_fields};
+static const object task_id = {TASK_ID, task_id_fields};
+
+static const object *const objects[OBJECTS] = {&error_data, &record, &task,
+                                               &flow,       &action, &task_id};
+
+/* An object's fields by the addresses of their names: a Lua state has each short string once, so that
+ * equal names have the same. A hash table with room for half as many again. */
+#define NAME_SLOTS 64
+
+typedef struct {
+  const char *names[NAME_SLOTS];
+  const field *fields[NAME_SLOTS];
+  int required; /* how many of them have to be there */
+} name_table;
+
+static size_t slot_of(const name_table *table, const char *name) {
+  size_t slot = ((uintptr_t)name >> 4) % NAME_SLOTS;
+  while (table->names[slot] != NULL && table->names[slot] != name)
+    slot = (slot + 1) % NAME_SLOTS;
+  return slot;
+}
 
 static const char *const type_names[] = {"value", "string", "integer", "object", "array", "array"};
 
@@ -192,20 +232,13 @@ static bool check_strings(lua_State *L, const place *at) {
   return true;
 }
 
-static const field *find_field(const field *fields, const char *name, size_t length) {
-  const field *f = fields;
-  while (f->name != NULL && (f->name[0] != name[0] || strcmp(f->name, name) != 0))
-    f++;
-  return f->name != NULL && strlen(f->name) == length ? f : NULL; /* "status\0x" is not status */
-}
-
 /* Objects hold lists of objects: the one recursion of this file that an answer cannot deepen, since
  * the tables of fields end. */
-static bool check_list(lua_State *L, const place *at, const field *fields);
-static bool check_object(lua_State *L, const place *at, const field *fields);
+static bool check_list(lua_State *L, const name_table *tables, const place *at, const object *o);
+static bool check_object(lua_State *L, const name_table *tables, const place *at, const object *o);
 
 /* The value of a field is on top of the stack. */
-static bool check_value(lua_State *L, const place *at, const field *f) {
+static bool check_value(lua_State *L, const name_table *tables, const place *at, const field *f) {
   int type = lua_type(L, -1);
   if (!f->required && (type == LUA_TNIL || is_null(L, -1)))
     return true;
@@ -221,68 +254,85 @@ static bool check_value(lua_State *L, const place *at, const field *f) {
     break;
   case OBJECT:
     if (type == LUA_TTABLE && lua_rawlen(L, -1) == 0)
-      return f->members == NULL || check_object(L, at, f->members);
+      return f->members == NULL || check_object(L, tables, at, f->members);
     break;
   case STRINGS:
     if (is_array(L))
       return check_strings(L, at);
     break;
-  case LIST: return check_list(L, at, f->members);
+  case LIST: return check_list(L, tables, at, f->members);
   }
   return fail_type(L, at, f->type);
 }
 
-/* Looks at what is not a string, which is little: a value on top of the stack, its key below it, in
- * the table at `index`. */
-static bool check_other(lua_State *L, int index, const place *at, const field *fields) {
-  const field *f = NULL;
-  if (lua_type(L, -2) == LUA_TSTRING) {
-    size_t length;
-    const char *name = lua_tolstring(L, -2, &length);
-    f = find_field(fields, name, length);
-  }
-  if (f != NULL && !check_value(L, &(place){at, f->name, 0}, f))
+/* A field's value is on top of the stack, its key below it, in the table at `index`. */
+static bool check_field(lua_State *L, const name_table *tables, int index, const place *at,
+                        const field *f) {
+  int type = lua_type(L, -1);
+  if (f->type == STRING && type == LUA_TSTRING)
+    return true;
+  if (!check_value(L, tables, &(place){at, f->name, 0}, f))
     return false;
-  if (f != NULL && is_null(L, -1)) {
+  if (is_null(L, -1)) {
     lua_pushvalue(L, -2);
     lua_pushnil(L);
     lua_rawset(L, index);
-  } else if (lua_type(L, -1) == LUA_TNUMBER) {
+  } else if (type == LUA_TNUMBER) {
     integer_in_place(L, index);
-  } else if (lua_type(L, -1) == LUA_TTABLE && (f == NULL || f->members == NULL)) {
+  } else if (type == LUA_TTABLE && f->members == NULL) {
     integers_in_place(L, lua_gettop(L));
   }
   return true;
 }
 
-static bool check_object(lua_State *L, const place *at, const field *fields) {
+/* What this version does not know is kept as it is. */
+static void take_unknown(lua_State *L, int index) {
+  int type = lua_type(L, -1);
+  if (type == LUA_TNUMBER)
+    integer_in_place(L, index);
+  else if (type == LUA_TTABLE)
+    integers_in_place(L, lua_gettop(L));
+}
+
+static bool fail_missing(lua_State *L, int index, const place *at, const object *o) {
+  const field *f = o->fields;
+  for (bool found = true; found; f++) {
+    lua_getfield(L, index, f->name);
+    found = !f->required || !lua_isnil(L, -1);
+    if (found)
+      lua_pop(L, 1);
+  }
+  return fail_type(L, &(place){at, f[-1].name, 0}, f[-1].type);
+}
+
+static bool check_object(lua_State *L, const name_table *tables, const place *at, const object *o) {
+  const name_table *table = &tables[o->index];
+  int missing = table->required;
   int index = lua_gettop(L);
   if (!lua_istable(L, index))
     return fail_type(L, at, OBJECT);
+  if (lua_rawlen(L, index) > 0) /* an array: its keys are no names */
+    return fail_missing(L, index, at, o);
   luaL_checkstack(L, 16, "shape");
-  /* Fields that have to be there, and those that must not be a string; */
-  for (const field *f = fields; f->name != NULL; f++) {
-    if (!f->required && f->type < INTEGER)
-      continue;
-    lua_getfield(L, index, f->name);
-    if (lua_type(L, -1) != LUA_TTABLE && !check_value(L, &(place){at, f->name, 0}, f))
+  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+    const field *f = table->fields[slot_of(table, lua_tostring(L, -2))];
+    if (f == NULL)
+      take_unknown(L, index);
+    else if (!check_field(L, tables, index, at, f))
       return false;
-    lua_pop(L, 1);
+    else
+      missing -= f->required;
   }
-  /* for all others it is enough to look at what is no string. */
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
-    if (lua_type(L, -1) != LUA_TSTRING && !check_other(L, index, at, fields))
-      return false;
-  return true;
+  return missing == 0 || fail_missing(L, index, at, o);
 }
 
-static bool check_list(lua_State *L, const place *at, const field *fields) {
+static bool check_list(lua_State *L, const name_table *tables, const place *at, const object *o) {
   if (!is_array(L))
     return fail_type(L, at, LIST);
   int length = (int)lua_rawlen(L, -1);
   for (int i = 1; i <= length; i++) {
     lua_rawgeti(L, -1, i);
-    if (!check_object(L, &(place){at, NULL, i}, fields))
+    if (!check_object(L, tables, &(place){at, NULL, i}, o))
       return false;
     lua_pop(L, 1);
   }
@@ -290,24 +340,27 @@ static bool check_list(lua_State *L, const place *at, const field *fields) {
 }
 
 /* A bare array, or an object with one: versions of the platform differ. */
-static bool check_wrapped_list(lua_State *L, const place *at, const field *fields) {
+static bool check_wrapped_list(lua_State *L, const name_table *tables, const place *at,
+                               const object *o) {
   static const char *const names[] = {"records", "list", "items", "rows", NULL};
   if (!is_array(L) && lua_istable(L, -1)) {
     for (const char *const *name = names; *name != NULL; name++) {
       lua_getfield(L, -1, *name);
       if (lua_istable(L, -1)) {
         lua_remove(L, -2);
-        return check_list(L, &(place){at, *name, 0}, fields);
+        return check_list(L, tables, &(place){at, *name, 0}, o);
       }
       lua_pop(L, 1);
     }
   }
-  return check_list(L, at, fields);
+  return check_list(L, tables, at, o);
 }
 
-static bool check_nothing(lua_State *L, const place *at, const field *fields) {
+static bool check_nothing(lua_State *L, const name_table *tables, const place *at,
+                          const object *o) {
+  (void)tables;
   (void)at;
-  (void)fields;
+  (void)o;
   lua_pop(L, 1);
   lua_pushboolean(L, true);
   return true;
@@ -315,14 +368,14 @@ static bool check_nothing(lua_State *L, const place *at, const field *fields) {
 
 struct shape {
   const char *kind;
-  bool (*check)(lua_State *L, const place *at, const field *fields);
-  const field *fields;
+  bool (*check)(lua_State *L, const name_table *tables, const place *at, const object *o);
+  const object *object;
 };
 
 static const shape shapes[] = {
-    {"record", check_object, record_fields}, {"records", check_wrapped_list, record_fields},
-    {"flow", check_object, flow_fields},     {"action", check_object, action_fields},
-    {"task", check_object, task_id_fields},  {"nothing", check_nothing, NULL},
+    {"record", check_object, &record}, {"records", check_wrapped_list, &record},
+    {"flow", check_object, &flow},     {"action", check_object, &action},
+    {"task", check_object, &task_id},  {"nothing", check_nothing, NULL},
 };
 
 const shape *shape_find(const char *kind) {
@@ -334,8 +387,38 @@ const shape *shape_find(const char *kind) {
   return NULL;
 }
 
+/* The address of this is the registry's key of the name tables. */
+static const char registry_key;
+
 bool shape_check(lua_State *L, const shape *s) {
-  return s->check(L, &(place){NULL, "data", 0}, s->fields);
+  lua_pushlightuserdata(L, (void *)&registry_key);
+  lua_rawget(L, LUA_REGISTRYINDEX);
+  const name_table *tables = lua_touserdata(L, -1); /* the registry keeps it */
+  lua_pop(L, 1);
+  return s->check(L, tables, &(place){NULL, "data", 0}, s->object);
+}
+
+/* The table on top of the stack keeps the names. */
+static void intern(lua_State *L, name_table *table, const object *o) {
+  for (const field *f = o->fields; f->name != NULL; f++) {
+    lua_pushstring(L, f->name);
+    size_t slot = slot_of(table, lua_tostring(L, -1));
+    table->names[slot] = lua_tostring(L, -1);
+    table->fields[slot] = f;
+    table->required += f->required;
+    luaL_ref(L, -2);
+  }
+}
+
+static void open_name_tables(lua_State *L) {
+  lua_pushlightuserdata(L, (void *)&registry_key);
+  name_table *tables = compat_newuserdata(L, OBJECTS * sizeof *tables);
+  memset(tables, 0, OBJECTS * sizeof *tables);
+  lua_newtable(L);
+  for (size_t i = 0; i < OBJECTS; i++)
+    intern(L, &tables[objects[i]->index], objects[i]);
+  lua_setuservalue(L, -2);
+  lua_rawset(L, LUA_REGISTRYINDEX);
 }
 
 static void add_names(lua_State *L, const char *name, const field *fields) {
@@ -348,6 +431,7 @@ static void add_names(lua_State *L, const char *name, const field *fields) {
 }
 
 void shape_open(lua_State *L) {
+  open_name_tables(L);
   add_names(L, "record_fields", record_fields);
   add_names(L, "task_fields", task_fields);
 }

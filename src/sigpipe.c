@@ -23,21 +23,25 @@ static bool is_pending(void) {
 
 /* One that is pending already is the program's, which has blocked it: change nothing. */
 void sigpipe_block(sigpipe_guard *guard, bool needed) {
+  guard->blocked = false;
+  if (!needed || is_pending())
+    return;
   sigset_t set = only_sigpipe();
-  guard->blocked = needed && !is_pending() && pthread_sigmask(SIG_BLOCK, &set, &guard->before) == 0;
+  guard->blocked = pthread_sigmask(SIG_BLOCK, &set, &guard->before) == 0;
 }
 
 void sigpipe_restore(const sigpipe_guard *guard) {
+  if (!guard->blocked)
+    return;
   sigset_t set = only_sigpipe();
 #ifdef __APPLE__
   int number;
-  if (guard->blocked && is_pending())
+  if (is_pending())
     sigwait(&set, &number);
 #else
   const struct timespec none = {0, 0};
-  if (guard->blocked && is_pending())
+  if (is_pending())
     sigtimedwait(&set, NULL, &none);
 #endif
-  if (guard->blocked)
-    pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
+  pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
 }

@@ -98,10 +98,11 @@ static int l_parse_url(lua_State *L) {
 }
 
 static bool has_control(const char *text, size_t length) {
-  bool found = false;
-  for (size_t i = 0; i < length && !found; i++)
-    found = (unsigned char)text[i] < ' ' || text[i] == 0x7F;
-  return found;
+  const unsigned char *at = (const unsigned char *)text;
+  const unsigned char *end = at + length;
+  while (at < end && *at >= ' ' && *at != 0x7F)
+    at++;
+  return at < end;
 }
 
 /** @function has_control

@@ -1,7 +1,8 @@
 --- Many ids at once: a bounded number of workers, results as they come, bounded memory.
 ---
---- The consumer takes items from the source and starts workers; a worker takes the next pending item by itself and stops
---- where too many results wait to be taken. So neither a long input nor a slow consumer makes anything grow.
+--- A worker takes the next item by itself and stops where too many results wait to be taken. What runs functions of the
+--- caller's is left to the consumer, which takes some items ahead. So neither a long input nor a slow consumer makes
+--- anything grow.
 ---@module "aitoearn.batch"
 
 local calls = require "aitoearn.call"
@@ -10,6 +11,8 @@ local errors = require "aitoearn.error"
 local fetch = require "aitoearn.fetch"
 local outages = require "aitoearn.outage"
 local task = require "aitoearn.task"
+
+local fetch_record = fetch.record
 
 local M = {}
 
@@ -21,6 +24,8 @@ local LONGEST_FILL = 0.005
 ---@field client aitoearn.Client
 ---@field source fun(now: number): any, number?, any the next item; nil and the seconds until there may be one; nil: the
 --- end; nil, nil and what a function of the caller's raised
+---@field next_item (fun(): any, any)|false where workers take items themselves, since it calls nobody: the next one; nil:
+--- the end; nil and what is wrong with the next one
 ---@field work fun(child: aitoearn.Call, item: any): any, any, any what a worker does with an item: id, record, err; nothing
 --- where there is no result yet
 ---@field ordered boolean? whether results come in the order of the items
@@ -29,28 +34,41 @@ local LONGEST_FILL = 0.005
 local Batch = {}
 Batch.__index = Batch
 
--- A FIFO of up to three values an item, the first of which is not nil: a linked list.
+-- A FIFO of up to three values an item, the first of which is not nil: a linked list, whose nodes are used again.
 local NEXT = 4
 
 local function queue()
-  return { length = 0, first = false, last = false }
+  return { length = 0, first = false, last = false, spare = false } -- the last node's own `next` means nothing
 end
 
 local function push(q, first, second, third)
-  local item = { first, second, third, false }
-  if q.first then
-    q.last[NEXT] = item
+  local node, length = q.spare, q.length
+  if node then
+    q.spare = node[NEXT]
+    node[1], node[2], node[3] = first, second or false, third or false
   else
-    q.first = item
+    node = { first, second or false, third or false, false }
   end
-  q.last, q.length = item, q.length + 1
+  if length > 0 then
+    q.last[NEXT] = node
+  else
+    q.first = node
+  end
+  q.last = node
+  q.length = length + 1
 end
 
 local function pop(q)
-  local item = q.first
-  if item then
-    q.first, q.length = item[NEXT], q.length - 1
-    return item[1], item[2], item[3]
+  local length = q.length
+  if length > 0 then
+    local node = q.first
+    local first, second, third = node[1], node[2] or nil, node[3] or nil
+    q.first = node[NEXT]
+    q.length = length - 1
+    node[2] = false
+    node[NEXT] = q.spare
+    q.spare = node
+    return first, second, third
   end
 end
 
@@ -59,8 +77,9 @@ end
 ---@param opts {concurrency: integer, ordered: boolean?}
 ---@param source function
 ---@param work function
+---@param next_item? function
 ---@return aitoearn.Batch
-function M.new(call, opts, source, work)
+function M.new(call, opts, source, work, next_item)
   local self = setmetatable({
     call = call,
     client = call.client,
@@ -72,6 +91,7 @@ function M.new(call, opts, source, work)
     exhausted = false,
     problem = false,
     source = source,
+    next_item = next_item or false,
     work = work,
     outage = outages.new(call.client),
     pending = queue(),
@@ -101,27 +121,15 @@ function Batch:wake()
   end
 end
 
--- Hands the result of an item to the consumer.
-local function deliver(self, number, id, record, err)
-  if self.closed then
-    return
-  end
-  if self.ordered then
-    self.slots[number] = { id, record, err }
-  else
-    push(self.results, id, record, err)
-  end
-  if self.signal_count > 0 then -- seldom
-    self:wake()
-  end
-end
-
 --- Hands a further result to the consumer, where their order does not matter.
 ---@param id any
 ---@param record? aitoearn.Record
 ---@param err? aitoearn.Error
 function Batch:deliver(id, record, err)
-  deliver(self, nil, id, record, err)
+  if not self.closed then
+    push(self.results, id, record, err)
+    self:wake()
+  end
 end
 
 --- Ends it with an error that a function of the caller's raised: the consumer raises it again.
@@ -131,14 +139,38 @@ function Batch:raise(message)
   self:close()
 end
 
+-- There is no further item for the workers, who take them by themselves.
+local function end_input(self, problem)
+  self.exhausted = true
+  if problem then
+    self:raise(problem)
+  end
+end
+
 local function run_worker(self, child)
-  local pending = self.pending
-  while pending.length > 0 and not self.closed and has_room(self) do
-    local item, number = pop(pending), self.begun + 1
+  local work, results, limit, ordered, next_item = self.work, self.results, self.limit, self.ordered, self.next_item
+  while not self.closed and (ordered and has_room(self) or not ordered and results.length < limit) do
+    local item, problem
+    if next_item then
+      item, problem = next_item()
+    else
+      item = pop(self.pending)
+    end
+    if item == nil then
+      return next_item and end_input(self, problem)
+    end
+    local number = self.begun + 1
     self.begun = number
-    local id, record, err = self.work(child, item)
-    if id ~= nil then
-      deliver(self, number, id, record, err)
+    local id, record, err = work(child, item)
+    if id ~= nil and not self.closed then
+      if ordered then
+        self.slots[number] = { id, record, err }
+      else
+        push(results, id, record, err)
+      end
+      if self.signal_count > 0 then -- seldom
+        self:wake()
+      end
     end
   end
 end
@@ -175,16 +207,22 @@ local function step_host(client)
   end
 end
 
+-- Whether a worker that is started now would find something to do.
+local function needs_worker(self)
+  return self.active < self.concurrency and has_room(self) and not self.closed
+    and (self.pending.length > 0 or self.next_item and not self.exhausted)
+end
+
 --- Takes items from the source and starts workers for them. A source that is slow is left for the results that came.
 ---@return number? seconds until the source may have more
 local function fill(self)
   local client, pending, limit, seconds = self.client, self.pending, self.limit, nil
-  if pending.length > self.enough and self.active == self.concurrency then -- the common case
+  if self.active == self.concurrency and (self.next_item or pending.length > self.enough) then -- the common case
     return nil
   end
   local now = client.now()
   local began = now
-  while pending.length < limit and not (self.closed or self.exhausted) do
+  while pending.length < limit and not (self.closed or self.exhausted or self.next_item) do
     local item, raised
     item, seconds, raised = self.source(now)
     if item == nil then
@@ -208,7 +246,7 @@ local function fill(self)
       began = now
     end
   end
-  while self.active < self.concurrency and pending.length > 0 and has_room(self) and not self.closed do
+  while needs_worker(self) do
     start_worker(self)
   end
   return seconds
@@ -230,14 +268,25 @@ function Batch:take()
   end
 end
 
---- Takes a result that has come, where enough is pending for those that come after it. `next` does all that is to be done.
+--- Takes a result that has come, where there is enough for those that come after it. `next` does all that is to be done.
 ---@return any id nil: ask `next`
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Batch:take_early()
-  if self.pending.length > self.enough and not self.closed then
+  if self.closed or not (self.next_item or self.pending.length > self.enough) then
+    return nil
+  elseif self.ordered then
     return self:take()
   end
+  return pop(self.results)
+end
+
+-- Waits until `wake` is called, or for so long.
+local function wait_for_wake(self, seconds)
+  local signal = self.client.engine:timer(seconds)
+  self.signals[signal], self.signal_count = true, self.signal_count + 1
+  self.call:await(signal)
+  self.signals[signal], self.signal_count = nil, self.signal_count - 1
 end
 
 --- The next result.
@@ -256,10 +305,9 @@ function Batch:next()
     if self.closed or (self.exhausted and self.active == 0) then -- a worker may have failed at its start
       break
     end
-    local signal = self.client.engine:timer(seconds)
-    self.signals[signal], self.signal_count = true, self.signal_count + 1
-    self.call:await(signal)
-    self.signals[signal], self.signal_count = nil, self.signal_count - 1
+    if not (host.wait_any and host.wait_any(seconds)) then
+      wait_for_wake(self, seconds)
+    end
   end
   if self.raised then
     error(self.raised, 0)
@@ -297,12 +345,13 @@ function Batch:fetch(child, site, id, opts, now)
   end
   local outage = self.outage
   while true do
-    local refused = (outage.since or not site:is_open()) and not check.id_problem(id)
-      and outage:admit(child, site, id, opts)
-    if refused then
-      return nil, refused
+    if outage.since or not (site.is_clear or site:is_open()) then
+      local refused = not check.id_problem(id) and outage:admit(child, site, id, opts)
+      if refused then
+        return nil, refused
+      end
     end
-    local record, err, transfer = fetch.record(child, site, id, opts, true, now)
+    local record, err, transfer = fetch_record(child, site, id, opts, true, now)
     now = nil
     if record then
       if outage.since then
@@ -314,5 +363,8 @@ function Batch:fetch(child, site, id, opts, now)
     end
   end
 end
+
+--- The method, for callers who know that they have a batch.
+M.fetch = Batch.fetch
 
 return M

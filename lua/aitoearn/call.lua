@@ -1,6 +1,7 @@
 --- One call of the client's, from its start to its end: what it waits for, so that it can be cancelled there.
 ---@module "aitoearn.call"
 
+local fetch = require "aitoearn.fetch"
 local protected = require "aitoearn.protected"
 
 local M = {}
@@ -14,22 +15,16 @@ local pcall_yields, is_protected = protected.pcall_yields, protected.is_running
 ---@field cancelled boolean
 ---@field is_over boolean its task has ended before it: nobody hears of its end any more
 ---@field batch aitoearn.Batch? the one whose consumer it is
----@field step aitoearn.CallStep|false what it is doing
 local Call = {}
 Call.__index = Call
-
---- What a call has to undo where it is ended from outside, by those who run in it.
----@class aitoearn.CallStep
----@field cancel fun(call: aitoearn.Call) gives back what it took and will not use
----@field abandon fun(call: aitoearn.Call) gives back what its coroutine would, had it not died
----@field finish fun(call: aitoearn.Call) reports now what its coroutine would report later
 
 ---@param client aitoearn.Client
 ---@return aitoearn.Call
 function M.new(client)
-  -- With what a fetch will set, so that the table need not grow on the way.
-  return setmetatable({ client = client, waiting = false, cancelled = false, is_over = false, step = false, made = false,
-    started = false, give_up_at = false, site = nil }, Call)
+  -- With what a fetch sets, so that the table need not grow on the way.
+  return setmetatable({ client = client, waiting = false, cancelled = false, is_over = false, request = false, site = false,
+    id = false, opts = false, started = false, made = false, attempts = false, endpoint = false, transfer = false,
+    cut_short = false, give_up_at = false }, Call)
 end
 
 --- Waits until a transfer is done. That of a cancelled call is so at once.
@@ -40,11 +35,11 @@ function Call:await(transfer)
     return
   end
   self.waiting = transfer
-  if not pcall_yields and is_protected() then
-    coroutine.yield(transfer)
-  else
+  if pcall_yields or not is_protected() then
     local client = self.client
     client.host.await(transfer, client.engine, self)
+  else
+    coroutine.yield(transfer)
   end
   self.waiting = false
 end
@@ -66,15 +61,30 @@ function Call:sleep(seconds)
   return timer:ending()
 end
 
--- Without this library's frames in the way: lua's own "interrupted!", of a Ctrl-C, names a line of ours.
-local function after_error(call, message)
-  if not call.batch then
-    call:abandon()
+-- Lua's pcall, but for a coroutine of PUC Lua 5.1, where what waits cannot yield across it.
+local function pcall_51(fn, ...)
+  if coroutine.running() then
+    return true, fn(...)
+  end
+  return pcall(fn, ...)
+end
+
+local pcall_here = pcall_yields and pcall or pcall_51
+
+--- What runs a call in the caller's own coroutine. Where it returns false, raise by `Call:fail`.
+M.pcall = pcall_here
+
+--- Raises what was raised in a call, by a Ctrl-C for one, which ends the call. Without this library's frames in the way:
+--- lua's own "interrupted!" names a line of ours.
+---@param message any
+function Call:fail(message)
+  if not self.batch then
+    self:abandon()
   end
   error(type(message) == "string" and message:match "interrupted!$" or message, 0)
 end
 
---- Runs a function in the caller's own coroutine. What is raised in it, by a Ctrl-C for one, ends the call.
+--- Runs a function in the caller's own coroutine. What is raised in it ends the call.
 ---@param fn function of up to four arguments and three results
 ---@param a any
 ---@param b? any
@@ -82,12 +92,9 @@ end
 ---@param d? any
 ---@return any, any, any # what the function returns, without the nils at its end
 function Call:run(fn, a, b, c, d)
-  if not pcall_yields and coroutine.running() then
-    return fn(a, b, c, d)
-  end
-  local ok, first, second, third = pcall(fn, a, b, c, d)
+  local ok, first, second, third = pcall_here(fn, a, b, c, d)
   if not ok then
-    after_error(self, first)
+    self:fail(first)
   elseif third ~= nil then
     return first, second, third
   elseif second ~= nil then
@@ -107,9 +114,7 @@ function Call:cancel()
   if self.batch then
     self.batch:close()
   end
-  if self.step then
-    self.step.cancel(self)
-  end
+  fetch.cancel(self)
   if self.waiting then
     self.waiting:cancel()
   end
@@ -118,9 +123,7 @@ end
 --- For a host that finds that the call's coroutine will never run again: cancels, and gives back what that one held.
 function Call:abandon()
   self:cancel()
-  if self.step then
-    self.step.abandon(self)
-  end
+  fetch.abandon(self)
 end
 
 --- Its task ends here and now: what its coroutine, and a batch's, would report later is reported now, and then no more.
@@ -129,9 +132,7 @@ function Call:finish()
   for child in pairs(self.batch and self.batch.children or {}) do
     child:finish()
   end
-  if self.step then
-    self.step.finish(self)
-  end
+  fetch.finish(self)
 end
 
 return M

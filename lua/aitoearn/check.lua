@@ -8,6 +8,8 @@ local text = require "aitoearn.text"
 
 local M = {}
 
+local is_id = core.is_id
+
 local MAX_KEY_BYTES = 4096
 local MAX_REQUEST_ID_BYTES = 128
 
@@ -231,20 +233,21 @@ end
 -- What a URL takes for the folder or its parent, and the platform's other routes.
 local NOT_RECORDS = { ["."] = true, [".."] = true, queued = true, published = true, public = true }
 
---- Why an id cannot be a record's; nil: it can be one. (The API's page allows any text that is not empty.)
+--- Why an id cannot be a record's, beginning with "record id:"; nil: it can be one. (The API's page allows any text that is not
+--- empty.)
 ---@param id any
 ---@return string?
 function M.id_problem(id)
-  if core.is_id(id) and not NOT_RECORDS[id] then
+  if is_id(id) and not NOT_RECORDS[id] then
     return nil
   elseif type(id) ~= "string" then
-    return "string expected, got " .. type(id)
+    return "record id: string expected, got " .. type(id)
   elseif id == "" or #id > core.MAX_ID_BYTES then
-    return ("1 to %d bytes expected"):format(core.MAX_ID_BYTES)
+    return ("record id: 1 to %d bytes expected"):format(core.MAX_ID_BYTES)
   elseif core.has_control(id) then
-    return "it holds a control character"
+    return "record id: it holds a control character"
   end
-  return ("%q is not a record"):format(id)
+  return ("record id: %q is not a record"):format(id)
 end
 
 --- A function that returns one id after another, and nothing else: an iterator's further values are dropped.

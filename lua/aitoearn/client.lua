@@ -13,7 +13,7 @@ local sites = require "aitoearn.site"
 local stats = require "aitoearn.stats"
 local task = require "aitoearn.task"
 
-local checked, get_record, prepare = check.checked, methods.get_record, methods.prepare
+local checked, get_record, pcall_here, prepare = check.checked, methods.get_record, calls.pcall, methods.prepare
 
 -- How long a non-waiting poll may spend resuming tasks, in seconds.
 local FRAME_SHARE = 0.001
@@ -107,9 +107,9 @@ function M.new(config, version, system)
     held_calls = setmetatable({}, { __mode = "k" }),
     counts = stats.new(),
     calls = 0,
-    attempts = 0,
     retries = 0,
     tasks_running = 0,
+    idle_call = false, -- one that has ended, for the next get_record: making one costs as much as its fetch
     hook = false,
     closed = false,
   }, Client)
@@ -154,13 +154,24 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
-  check_place(self, "get_record")
+  if getmetatable(self) ~= Client or self.hook then
+    check_place(self, "get_record")
+  end
   local given, site = self.defaults, self.default_site
   if opts ~= nil then
     given, site = checked(2, methods.read, self, opts)
   end
-  local call = calls.new(self)
-  return call:run(get_record, call, site, id, given)
+  local call = self.idle_call or calls.new(self)
+  self.idle_call = false
+  local ok, record, err = pcall_here(get_record, call, site, id, given)
+  if not ok then
+    call:fail(record)
+  end
+  self.idle_call = call
+  if record then
+    return record
+  end
+  return nil, err
 end
 
 --- Finds out which of the client's sites a record lives on: asks each with its own key, the one remembered first.
@@ -371,7 +382,7 @@ function Client:stats()
   end
   return {
     calls = self.calls,
-    attempts = self.attempts,
+    attempts = engine.requests,
     retries = self.retries,
     outcomes = outcomes,
     latency = latency,

@@ -30,19 +30,19 @@ local ENDINGS = {
 
 --- A fetch keeps its state in the call: a call runs one fetch at a time.
 ---@class aitoearn.Call
----@field request aitoearn.Request? nil: the GET of a record
+---@field request aitoearn.Request|false false: the GET of a record
 ---@field site aitoearn.Site
 ---@field id string
 ---@field opts table
 ---@field started number|false when the fetch began, on the host's clock
 ---@field made integer|false attempts so far
----@field attempts table[]? the rows of `err.attempts`
+---@field attempts table[]|false the rows of `err.attempts`
 ---@field give_up_at number|false seconds on the host's clock
----@field endpoint aitoearn.Endpoint? who is asked
+---@field endpoint aitoearn.Endpoint|false who is asked
 ---@field probing boolean? whether that is a probe
----@field cut_short boolean? whether an attempt had less time than `timeout`; the later ones have less still
+---@field cut_short boolean whether an attempt had less time than `timeout`; the later ones have less still
 ---@field slot number? under `max_rate`, not used yet
----@field transfer aitoearn.Transfer? the last attempt's
+---@field transfer aitoearn.Transfer|false the last attempt's
 ---@field named_pause number? seconds that the server wanted after a write whose outcome is not known
 ---@field is_unclear boolean? whether a write was sent whose outcome is not known yet
 
@@ -60,9 +60,9 @@ local function fail(call, failure, context)
   context.site = call.site.name
   context.language = call.client.language
   context.record_id = call.id
-  context.flowId = call.request and call.request.flow_id
-  context.server = context.server or (call.endpoint and call.endpoint.url)
-  context.attempts = call.attempts
+  context.flowId = call.request and call.request.flow_id or nil
+  context.server = context.server or (call.endpoint and call.endpoint.url) or nil
+  context.attempts = call.attempts or nil
   return errors.new(failure, context)
 end
 
@@ -76,17 +76,17 @@ end
 
 --- The error of a call that is cancelled now, before its own coroutine knows.
 ---@param call aitoearn.Call
----@param site? aitoearn.Site
+---@param site? aitoearn.Site|false
 ---@param id any
 ---@return aitoearn.Error
 function M.cancelled(call, site, id)
   local request = call.request
   return errors.new({ kind = "cancelled", message = ENDINGS.cancelled }, {
-    site = site and site.name,
-    record_id = id,
-    flowId = request and request.flow_id,
-    server = call.endpoint and call.endpoint.url,
-    attempts = call.attempts,
+    site = site and site.name or nil,
+    record_id = id or nil,
+    flowId = request and request.flow_id or nil,
+    server = call.endpoint and call.endpoint.url or nil,
+    attempts = call.attempts or nil,
     may_have_happened = call.is_unclear or nil,
   })
 end
@@ -137,6 +137,10 @@ end
 -- error where that cannot be in time.
 local function wait_for_slot(call)
   local client, site = call.client, call.site
+  local stopped = call:ended()
+  if stopped then
+    return M.ended(call, stopped)
+  end
   local again, taken
   repeat
     local err = wait_for_hold(call)
@@ -222,23 +226,41 @@ local function note_attempt(call, transfer, failure)
   end
 end
 
---- What a call that is ended from outside has to undo here.
----@type aitoearn.CallStep
-local FETCH = {
-  cancel = function(call)
-    if call.slot then
-      call.site:return_slot(call.slot)
-      call.slot = nil
+-- What an attempt's outcome means for what comes after it.
+local function note_outcome(call, transfer, failure, key)
+  local client, deadline = call.client, call.opts.deadline
+  if failure then
+    errors.redact(failure, key, call.site.secrets)
+    if not call.give_up_at and deadline then
+      call.give_up_at = (transfer:started_at() or client.now()) + deadline
     end
-  end,
-  abandon = release_probe,
-  finish = function(call)
-    if call.waiting and call.waiting == call.transfer then
-      call.is_unclear = call.is_unclear or (call.request and call.request.is_write)
-      note_attempt(call, call.transfer, { kind = "cancelled" })
-    end
-  end,
-}
+  end
+  note_health(call, failure)
+  if (failure or client.observed) and not call.is_over then
+    note_attempt(call, transfer, failure)
+  end
+end
+
+--- Gives back what a call that is cancelled took and will not use.
+---@param call aitoearn.Call
+function M.cancel(call)
+  if call.slot then
+    call.site:return_slot(call.slot)
+    call.slot = nil
+  end
+end
+
+--- Gives back what a call's coroutine would, had it not died.
+M.abandon = release_probe
+
+--- Reports now what a call's coroutine would report later of the attempt that is under way.
+---@param call aitoearn.Call
+function M.finish(call)
+  if call.waiting and call.waiting == call.transfer then
+    call.is_unclear = call.is_unclear or (call.request and call.request.is_write)
+    note_attempt(call, call.transfer, { kind = "cancelled" })
+  end
+end
 
 local function send(engine, endpoint, request, key, request_id, timeout, left)
   return engine:send(endpoint.origin, { method = request.method, url = endpoint.api .. request.path,
@@ -247,59 +269,64 @@ end
 
 -- A flow's tasks have the methods of records, as far as their fields allow.
 local function give_methods(value, kind)
-  for _, record in ipairs(kind == "records" and value or kind == "flow" and value.tasks or {}) do
+  for _, record in ipairs(value and (kind == "records" and value or kind == "flow" and value.tasks) or {}) do
     setmetatable(record, RECORD)
   end
 end
 
 -- Why an attempt is not made, known before it is.
-local function problem_before(call, endpoint, key, problem)
+local function problem_before(call, endpoint, problem)
   local ending = call:ended()
-  if not ending and not endpoint.problem and key then
-    return nil
-  end
   release_probe(call)
-  return endpoint.problem or { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
+  if endpoint.problem then
+    return endpoint.problem
+  end
+  return { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
 end
 
--- How long the attempt may take.
----@return number|false|nil timeout from when it has a connection
----@return number? left from now
-local function time_for(call, opts, now)
-  local timeout, deadline, limit = opts.timeout, opts.deadline, call.give_up_at
-  if limit then
-    local left = limit > now and limit - now or 0
-    if not timeout or left < timeout then
-      call.cut_short = true
-    end
-    return timeout, left
-  elseif deadline and not (timeout and timeout <= deadline) then -- in a batch: the clock starts when it is sent
-    call.cut_short, timeout = true, deadline
+-- How long an attempt takes at most, in seconds, from when it has a connection, where there is less left than `timeout`.
+local function cut_short(call, opts, left)
+  call.cut_short = true
+  if left then
+    return opts.timeout -- the engine is told what is left from now
   end
-  return timeout
+  return opts.deadline -- in a batch it begins when the attempt is sent
 end
 
 --- One attempt.
 ---@param call aitoearn.Call
----@param request aitoearn.Request? nil: the GET of a record
+---@param client aitoearn.Client
+---@param site aitoearn.Site
+---@param opts table
+---@param request aitoearn.Request|false|nil
 ---@param now number
 ---@param avoid aitoearn.Endpoint? who failed before
 ---@param fresh boolean? whether to ask over a new connection
 ---@return any value the record, or what the request's kind is
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
-local function attempt(call, request, now, avoid, fresh)
-  local client, site, opts = call.client, call.site, call.opts
-  local endpoint, probing = site:choose(now, avoid)
+local function attempt(call, client, site, opts, request, now, avoid, fresh)
+  local endpoint, probing = site.endpoints[1], false
+  if avoid or not site.is_clear then
+    endpoint, probing = site:choose(now, avoid)
+    call.probing = probing or nil
+  end
   call.endpoint = endpoint
-  if probing then
-    call.probing = true
+  if client.closed or call.cancelled or endpoint.problem then
+    return nil, problem_before(call, endpoint)
   end
-  local key, problem = site.api_key() -- it may have done anything
-  if not key or endpoint.problem or client.closed or call.cancelled then
-    return nil, problem_before(call, endpoint, key, problem)
+  local key, problem = site.api_key()
+  if not key or site.calls_back and call:ended() then -- the caller's function may have done anything
+    return nil, problem_before(call, endpoint, problem)
   end
-  local timeout, left = time_for(call, opts, now)
+  local timeout, give_up_at, left = opts.timeout, call.give_up_at, nil
+  if give_up_at then
+    left = give_up_at > now and give_up_at - now or 0
+  end
+  local longest = left or opts.deadline
+  if longest and not (timeout and timeout <= longest) then
+    timeout = cut_short(call, opts, left)
+  end
   local transfer
   if request then
     transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
@@ -307,37 +334,25 @@ local function attempt(call, request, now, avoid, fresh)
     transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, fresh)
   end
   call.made = call.made + 1
-  client.attempts = client.attempts + 1
   call.transfer = transfer
   call:await(transfer)
-  local record, failure = transfer:result(request and request.kind)
-  if failure then
-    errors.redact(failure, key, site.secrets)
-    if not call.give_up_at and opts.deadline then
-      call.give_up_at = (transfer:started_at() or client.now()) + opts.deadline
-    end
-  elseif request then
-    give_methods(record, request.kind)
+  local value, failure
+  if request then
+    value, failure = transfer:result(request.kind)
+    give_methods(value, request.kind)
   else
-    setmetatable(record, RECORD)
+    value, failure = transfer:result(nil, RECORD)
   end
-  if failure or endpoint.failures > 0 or call.probing then
-    note_health(call, failure)
+  if failure or probing or client.observed or endpoint.failures > 0 then
+    note_outcome(call, transfer, failure, key)
   end
-  if (failure or client.observed) and not call.is_over then
-    note_attempt(call, transfer, failure)
-  end
-  return record, failure, transfer
+  return value, failure, transfer
 end
 
--- Whether a record is the answer to another request: a connection that slipped by one answer. A record's id need not be
--- the one that was asked for; but where they have been the same, one that differs is asked for over a new connection.
-local function is_slipped(call, record, transfer)
-  local site = call.site
-  if record.id == call.id then
-    site.ids_match = true
-    return false
-  end
+-- Whether a record with another id is the answer to another request: a connection that slipped by one answer. A record's id
+-- need not be the one that was asked for; but where they have been the same, one that differs is asked for over a new
+-- connection.
+local function is_slipped(site, transfer)
   return site.ids_match and transfer.is_reused and transfer:is_reused()
 end
 
@@ -396,97 +411,93 @@ local function explain_deadline(call, failure)
   end
 end
 
--- Forgets the call's last fetch.
-local function reset(call)
-  call.attempts, call.endpoint, call.cut_short, call.transfer, call.request = nil, nil, nil, nil, nil
-  call.give_up_at, call.named_pause = false, nil
+-- Waits until an attempt may be repeated; returns an error where none will be.
+local function wait_for_retry(call, failure)
+  local pause, context = next_attempt(call, failure)
+  if not pause then
+    explain_deadline(call, failure)
+    return fail(call, failure, context)
+  end
+  M.note_retry(call, failure, pause)
+  local ending = call:sleep(pause)
+  return ending and M.ended(call, ending)
 end
 
--- Starts a fetch in a call.
-local function begin(call, site, id, opts, now, in_batch)
-  if call.made then
-    reset(call)
-  end
-  call.site, call.id, call.opts, call.made, call.started, call.step = site, id, opts, opts.made or 0, now, FETCH
-  if opts.deadline and not in_batch then
-    call.give_up_at = opts.give_up_at or now + opts.deadline
-  end
-end
-
--- Sends attempts until one brings an answer, or none will.
-local function run(call, request, now, problem, avoid)
-  local site, client = call.site, call.client
+--- Fetches one record, or sends a request of another kind: sends attempts until one brings an answer, or none will. The call
+--- may have made another fetch before.
+---@param call aitoearn.Call
+---@param site aitoearn.Site
+---@param id any the record's
+---@param opts table `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; `give_up_at`, where the
+--- deadline began before now; with a request, `made`, the attempts that were made before, and `avoid`, who failed in them
+---@param in_batch? boolean its deadline starts when it is first sent, not now
+---@param now? number on the host's clock
+---@param request? aitoearn.Request
+---@return any value the record, or what `transfer:result(request.kind)` returns
+---@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
+---@return aitoearn.Transfer? transfer that brought the value
+function M.record(call, site, id, opts, in_batch, now, request)
+  local client, deadline = call.client, opts.deadline
   local host = client.host
-  problem = problem or host.problem and host.problem()
+  now = now or client.now()
+  call.request = request or false
+  call.site = site
+  call.id = id
+  call.opts = opts
+  call.started = now
+  call.made = request and opts.made or 0
+  call.attempts = false
+  call.endpoint = false
+  call.transfer = false
+  call.cut_short = false
+  call.give_up_at = deadline and not in_batch and (opts.give_up_at or now + deadline)
+  local problem = request and request.problem or not request and id_problem(id) or host.problem and host.problem()
   if problem then
     return nil, fail(call, { kind = "argument", message = problem })
   end
-  local fresh
+  local avoid, fresh = request and opts.avoid, nil
   while true do
-    if client.closed or call.cancelled then
-      return nil, M.ended(call, call:ended())
-    elseif not site:is_open() then
+    if not (site.is_clear or site:is_open()) then
       local err = wait_for_slot(call)
       if err then
         return nil, err
       end
       now = client.now()
     end
-    local value, failure, transfer = attempt(call, request, now, avoid, fresh)
-    if value and (request or fresh or not is_slipped(call, value, transfer)) then
-      site.budget:success()
+    local value, failure, transfer = attempt(call, client, site, opts, request, now, avoid, fresh)
+    if value and (request or value.id == id or fresh or not is_slipped(site, transfer)) then
+      if not (site.ids_match or request) then
+        site.ids_match = value.id == id
+      end
+      if not site.budget.is_full then
+        site.budget:success()
+      end
       return value, nil, transfer
     elseif value then
-      fresh, now = true, client.now()
+      fresh = true
       M.note_retry(call, {}, 0)
     else
-      local pause, context = next_attempt(call, failure)
-      if not pause then
-        explain_deadline(call, failure)
-        return nil, fail(call, failure, context)
+      local err = wait_for_retry(call, failure)
+      if err then
+        return nil, err
       end
-      M.note_retry(call, failure, pause)
       avoid = call.endpoint
-      local ending = call:sleep(pause)
-      if ending then
-        return nil, M.ended(call, ending)
-      end
-      now = client.now()
     end
+    now = client.now()
   end
 end
 
---- Fetches one record.
----@param call aitoearn.Call
----@param site aitoearn.Site
----@param id string
----@param opts table `timeout`, `deadline`, `retry`, `request_id`, all read by aitoearn.options; and `give_up_at`, where
---- the deadline began before now
----@param in_batch? boolean its deadline starts when it is first sent, not now
----@param now? number on the host's clock
----@return aitoearn.Record? record
----@return aitoearn.Error? err
----@return aitoearn.Transfer? transfer that brought the record
-function M.record(call, site, id, opts, in_batch, now)
-  now = now or call.client.now()
-  begin(call, site, id, opts, now, in_batch)
-  local problem = id_problem(id)
-  return run(call, nil, now, problem and "record id: " .. problem)
-end
-
---- Sends a request of another kind.
+--- Sends a request of another kind than the GET of a record.
 ---@param call aitoearn.Call
 ---@param site aitoearn.Site
 ---@param request aitoearn.Request
----@param opts table as for `record`; and `made`, the attempts that were made before, and `avoid`, who failed in them
----@return any value as `transfer:result(request.kind)` returns it
----@return aitoearn.Error? err with `may_have_happened` for a write whose last attempt may have taken effect
----@return aitoearn.Transfer? transfer that brought the value
+---@param opts table as for `record`
+---@return any value
+---@return aitoearn.Error? err
+---@return aitoearn.Transfer? transfer
 function M.request(call, site, request, opts)
-  local now = call.client.now()
-  begin(call, site, request.id, opts, now)
-  call.request = request
-  return run(call, request, now, request.problem, opts.avoid)
+  call.named_pause = nil
+  return M.record(call, site, request.id, opts, false, nil, request)
 end
 
 --- Fills the table of the option `response`: what the record does not say.
@@ -498,8 +509,8 @@ function M.describe_response(response, call, err)
   for name in pairs(response) do
     response[name] = nil
   end
-  response.site = call.site and call.site.name
-  response.server = call.endpoint and call.endpoint.url
+  response.site = call.site and call.site.name or nil
+  response.server = call.endpoint and call.endpoint.url or nil
   response.attempts = call.made
   response.elapsed = call.started and call.client.now() - call.started
   response.request_id = err and err.request_id

@@ -46,15 +46,25 @@ end
 -- The methods that take as long as their records do.
 local IS_WAIT = { wait = true, wait_all = true, wait_flow = true }
 
--- Counts a call that ended, and tells of it.
-local function report_end(client, method, started, id, record, err, flow_id)
-  local elapsed = client.now() - started
-  client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
+-- Tells of a call that ended.
+local function tell_end(call, method, elapsed, id, given, record, err, flow_id)
+  local client = call.client
   if client.observed then
     hooks.emit(client, { type = "done", method = method, record_id = id, flow_id = flow_id, elapsed = elapsed,
       status = type(record) == "table" and record.status or nil, kind = err and err.kind, code = err and err.code,
       site = err and err.site, attempts = err and #err.attempts })
   end
+  if given and given.response then
+    fetch.describe_response(given.response, call, err)
+  end
+end
+
+-- Counts a call that ended, and tells of it.
+local function report_end(call, method, started, id, given, record, err, flow_id)
+  local client = call.client
+  local elapsed = client.now() - started
+  client.counts:add(err, not IS_WAIT[method] and elapsed or nil)
+  tell_end(call, method, elapsed, id, given, record, err, flow_id)
 end
 
 --- Ends a call that has one result: returns that one value, or `nil, err`.
@@ -70,10 +80,7 @@ end
 ---@return aitoearn.Error? err
 function M.answer(call, method, started, id, given, record, err, flow_id)
   if not call.is_over then
-    report_end(call.client, method, started, id, record, err, flow_id)
-    if given.response then
-      fetch.describe_response(given.response, call, err)
-    end
+    report_end(call, method, started, id, given, record, err, flow_id)
   end
   if record then
     return record
@@ -94,10 +101,7 @@ end
 function M.cancel_single(call, method, started, id, given, record, flow_id)
   local err = fetch.cancelled(call, call.site, id)
   err.record = record
-  report_end(call.client, method, started or call.client.now(), id, nil, err, flow_id)
-  if given and given.response then
-    fetch.describe_response(given.response, call, err)
-  end
+  report_end(call, method, started or call.client.now(), id, given, nil, err, flow_id)
   return nil, err
 end
 
@@ -116,7 +120,14 @@ function M.get_record(call, site, id, given)
   local client = call.client
   client.calls = client.calls + 1
   local record, err = fetch.record(call, site, id, given)
-  return M.answer(call, "get_record", call.started, id, given, record, err)
+  if not call.is_over then
+    local elapsed = client.now() - call.started
+    client.counts:add(err, elapsed)
+    if client.observed or given.response then
+      tell_end(call, "get_record", elapsed, id, given, record, err)
+    end
+  end
+  return record, err
 end
 
 function prepare.get_record(client, id, opts)
@@ -198,26 +209,34 @@ local function unique(next_id)
   end
 end
 
-local function record_batch(call, method, next_id, given, site)
+local fetch_in = batches.fetch
+
+local function record_batch(call, method, ids, next_id, given, site)
   local client, batch = call.client, nil
-  batch = batches.new(call, given, function()
+  local counts, count = client.counts, client.counts.add
+  local function source()
     local id, raised = next_id()
     return id, nil, raised
-  end, function(child, id)
+  end
+  batch = batches.new(call, given, source, function(child, id)
     local started = client.now()
     client.calls = client.calls + 1
-    local record, err = batch:fetch(child, site, id, given, started)
+    local record, err = fetch_in(batch, child, site, id, given, started)
     if not batch.closed then
-      report_end(client, method, started, id, record, err)
+      local elapsed = client.now() - started
+      count(counts, err, elapsed)
+      if client.observed then
+        tell_end(child, method, elapsed, id, nil, record, err)
+      end
     end
     return id, record, err
-  end)
+  end, is_array(ids) and next_id)
   return batch
 end
 
 local function wait_batch(call, next_id, given, site)
   return wait_all.new(call, site, next_id, given, function(watch, record, err)
-    report_end(call.client, "wait_all", watch.started, watch.id, record, err)
+    report_end(call, "wait_all", watch.started, watch.id, nil, record, err)
   end)
 end
 
@@ -263,7 +282,7 @@ function prepare.get_records(client, ids, opts)
   local given, site = M.read(client, opts, M.RULES.get_records)
   local next_id = unique(each(client, ids))
   return collect(client, ids, given, function(call)
-    return record_batch(call, "get_records", next_id, given, site)
+    return record_batch(call, "get_records", ids, next_id, given, site)
   end)
 end
 
@@ -359,7 +378,7 @@ end
 ---@return aitoearn.Batch
 function M.each_record(client, call, ids, opts)
   local given, site = M.read(client, opts, M.RULES.each_record)
-  return record_batch(call, "each_record", each(client, ids), given, site)
+  return record_batch(call, "each_record", ids, each(client, ids), given, site)
 end
 
 --- The batch behind `client:wait_all`.

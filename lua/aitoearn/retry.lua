@@ -259,7 +259,7 @@ Budget.__index = Budget
 --- A token bucket that stops retries when most calls fail.
 ---@return aitoearn.RetryBudget
 function M.budget()
-  return setmetatable({ tokens = BUDGET_CAP }, Budget)
+  return setmetatable({ tokens = BUDGET_CAP, is_full = true }, Budget)
 end
 
 --- Pays for one retry.
@@ -268,18 +268,16 @@ function Budget:take()
   if self.tokens <= BUDGET_FLOOR then
     return false
   end
-  self.tokens = self.tokens - 1
+  self.tokens, self.is_full = self.tokens - 1, false
   return true
 end
 
 --- Puts a tenth of a token back for a call that succeeded.
 function Budget:success()
-  if self.tokens >= BUDGET_CAP then
-    return
-  end
   -- In whole tenths: a sum of 0.1s drifts, and the floor is an exact number.
   local tenths = math.floor(self.tokens * 10 + 0.5) + 1
   self.tokens = math.min(BUDGET_CAP, tenths / 10)
+  self.is_full = self.tokens == BUDGET_CAP
 end
 
 return M

@@ -37,11 +37,6 @@ local function prepare_read(client, method, request, opts)
   end)
 end
 
-local function record_problem(id)
-  local problem = check.id_problem(id)
-  return problem and "record id: " .. problem
-end
-
 local function flow_problem(id)
   local problem = posts.flow_id_problem(id)
   return problem and "flow id: " .. problem
@@ -68,7 +63,7 @@ end
 
 function prepare.user_action(client, id, opts)
   id = methods.id_of(id)
-  return prepare_read(client, "user_action", request_on(id, record_problem(id), { method = "GET", kind = "action", id = id },
+  return prepare_read(client, "user_action", request_on(id, check.id_problem(id), { method = "GET", kind = "action", id = id },
     "/records/%s/user-action"), opts)
 end
 
@@ -114,7 +109,7 @@ local function prepare_action(client, name, value, opts, body, wanted)
   local given, site = methods.read(client, opts)
   local action = ACTIONS[name]
   local id, before = methods.id_of(value)
-  local request = request_on(id, record_problem(id), { method = action.method, kind = action.kind, body = body, id = id,
+  local request = request_on(id, check.id_problem(id), { method = action.method, kind = action.kind, body = body, id = id,
     is_write = true }, action.path)
   return prepared(client, name, given, request, function(call)
     return writes.act { call = call, site = site, opts = given, request = request, name = name, id = id, before = before,

@@ -15,6 +15,7 @@ local M = {}
 --- placeholder, which is false
 ---@field count integer how many wait
 ---@field threads table<thread, boolean> the coroutines that it made
+---@field has_spawned boolean whether it ever made one
 ---@field wake fun(self: aitoearn.Scheduler, waiter: any, transfer: aitoearn.Transfer)
 ---@field on_idle fun()|false called when nobody waits any more
 ---@field private handing_out boolean whether a step hands results out; still true after one that was interrupted
@@ -40,22 +41,30 @@ end
 ---@return aitoearn.Scheduler
 function M.new(engine, report)
   return setmetatable({ engine = engine, report = report, waiting = { [PLACEHOLDER] = false }, count = 0, threads = {},
-    on_idle = false, handing_out = false, resumed = false }, Scheduler)
+    has_spawned = false, on_idle = false, handing_out = false, resumed = false }, Scheduler)
+end
+
+-- One that runs cannot be resumed, nor one that has ended, because it could not yield.
+local function after_failure(self, co, before, result)
+  if status(co) ~= "dead" or not self.threads[co] then
+    self.resumed = before
+    return
+  end
+  self.threads[co] = nil
+  self.report(debug.traceback(co, tostring(result)))
 end
 
 --- Runs a coroutine up to its next wait, or its end.
 ---@param co thread
-function Scheduler:resume(co)
-  if status(co) ~= "suspended" then -- it could not yield, and has ended by that
-    return
-  end
+---@param transfer? aitoearn.Transfer that it waits for, if that is done
+function Scheduler:resume(co, transfer)
+  local before = self.resumed
   self.resumed = co
-  local ok, result = resume(co)
-  if result == ENDED or not ok then
+  local ok, result = resume(co, transfer)
+  if result == ENDED then
     self.threads[co] = nil
-  end
-  if not ok then
-    self.report(debug.traceback(co, tostring(result)))
+  elseif not ok then
+    after_failure(self, co, before, result)
   end
 end
 
@@ -67,7 +76,7 @@ Scheduler.wake = Scheduler.resume
 ---@return thread
 function Scheduler:spawn(fn, ...)
   local co = create(run)
-  self.threads[co] = true
+  self.threads[co], self.has_spawned = true, true
   local ok, result = resume(co, fn, ...)
   if result == ENDED or not ok then
     self.threads[co] = nil
@@ -88,7 +97,7 @@ end
 --- Whether what runs now was called by a coroutine that a step resumed.
 ---@return boolean
 function Scheduler:is_resuming()
-  local resumed = self.resumed
+  local resumed = self.handing_out and self.resumed
   return resumed and status(resumed) == "normal"
 end
 
@@ -102,16 +111,19 @@ end
 
 --- Ends the wait. Harmless if it has ended before.
 ---@param transfer aitoearn.Transfer
-function Scheduler:remove(transfer)
+local function remove(self, transfer)
   local waiting = self.waiting
-  if waiting[transfer] ~= nil then
+  if waiting[transfer] then
     waiting[transfer] = nil
-    self.count = self.count - 1
-    if self.count == 0 and self.on_idle and not self.handing_out then
+    local count = self.count - 1
+    self.count = count
+    if count == 0 and self.on_idle and not self.handing_out then
       self.on_idle()
     end
   end
 end
+
+Scheduler.remove = remove
 
 --- Waits for a transfer in a coroutine that `spawn` made.
 ---
@@ -120,25 +132,49 @@ end
 ---@param transfer aitoearn.Transfer
 ---@param co thread
 function Scheduler:yield_for(transfer, co)
-  self:add(transfer, co)
-  while not transfer:is_done() do
-    yield()
+  self.waiting[transfer] = co
+  self.count = self.count + 1
+  if not transfer:is_done() then
+    repeat until yield() == transfer or transfer:is_done()
   end
-  self:remove(transfer)
+  remove(self, transfer)
 end
 
---- Waits for a transfer: a coroutine that `spawn` made yields, the main program polls until it is done.
----@param transfer aitoearn.Transfer
-function Scheduler:await(transfer)
-  local co = running()
-  if co and self.threads[co] then
-    return self:yield_for(transfer, co)
-  elseif self.resumed and self:is_resuming() then -- each would poll inside of another's poll
-    error("a call cannot wait inside of a function that a task calls: use client:start", 0)
+local yield_for = Scheduler.yield_for
+
+--- Makes a function that waits for a transfer: a coroutine that `spawn` made yields, the main program polls until it is
+--- done.
+---@return fun(transfer: aitoearn.Transfer)
+function Scheduler:awaiter()
+  local engine, threads = self.engine, self.threads
+  local engine_await = engine.await
+  return function(transfer)
+    while not self.has_spawned do -- nobody else waits then: what else is done need not be handed out
+      if engine_await(engine, transfer) then
+        return
+      end
+    end
+    local co = running()
+    if co and threads[co] then
+      return yield_for(self, transfer, co)
+    elseif self.handing_out and self:is_resuming() then -- each would poll inside of another's poll
+      error("a call cannot wait inside of a function that a task calls: use client:start", 0)
+    end
+    repeat -- what is done already makes no poll wait
+      self:step(-1)
+    until transfer:is_done()
   end
-  repeat -- what is done already makes no poll wait
-    self:step(-1)
-  until transfer:is_done()
+end
+
+--- Steps, where the caller is not in one of the coroutines.
+---@param seconds? number how long to wait for something; nil: no limit
+---@return boolean stepped
+function Scheduler:wait_any(seconds)
+  if self:current() or self.handing_out and self:is_resuming() then
+    return false
+  end
+  self:step(seconds and seconds * 1000 or -1)
+  return true
 end
 
 -- Wakes all whose transfer is done, handed out or not: after a step that was interrupted some were, and are not awake.
@@ -173,13 +209,17 @@ function Scheduler:step(ms, seconds)
   end
   self.handing_out = true
   local limit = seconds and core.monotonic() + seconds
+  local waiting, wake = self.waiting, self.wake
   local transfer = engine:next()
   while transfer do
-    local waiter = self.waiting[transfer]
-    if waiter ~= nil then
-      self:wake(waiter, transfer)
+    local waiter = waiting[transfer]
+    if waiter then
+      wake(self, waiter, transfer)
     end
-    transfer = not (limit and core.monotonic() > limit) and engine:next()
+    if limit and core.monotonic() > limit then
+      break
+    end
+    transfer = engine:next()
   end
   self.handing_out = false
   if self.count == 0 and self.on_idle then

@@ -28,7 +28,7 @@ local LOST_PROBE = 60
 ---@field origin integer its place in the engine's list of origins
 ---@field api string what the sibling routes' paths are appended to
 ---@field prefix string what a record's id is appended to
----@field problem aitoearn.Failure? of every call to it: a wrong environment variable
+---@field problem aitoearn.Failure|false of every call to it: a wrong environment variable
 ---@field index integer its place in the listed order
 ---@field failures integer in a row
 ---@field ejections integer without a success in between
@@ -61,10 +61,12 @@ local LOST_PROBE = 60
 ---@class aitoearn.Site
 ---@field name string
 ---@field api_key string|fun():string
+---@field calls_back boolean whether `api_key` calls a function of the user's
 ---@field endpoints aitoearn.Endpoint[]
 ---@field secrets string[]
 ---@field budget aitoearn.RetryBudget
 ---@field interval number? seconds between two requests at least
+---@field is_clear boolean the common case: a request may go to the first endpoint, and nothing else has to be asked
 ---@field private hold_until number|false
 ---@field private hold_failure aitoearn.Failure?
 ---@field private returned table<number, true> slots given back
@@ -101,13 +103,18 @@ local function new_endpoint(url, index, spec, origins)
     origin = origin_of(origins, url, spec),
     api = url .. M.API,
     prefix = url .. M.API .. M.RECORDS,
-    problem = spec.problem or spec[url:match "^%a+" .. "_problem"],
+    problem = spec.problem or spec[url:match "^%a+" .. "_problem"] or false,
     index = index,
     failures = 0,
     ejections = 0,
     ejected_until = nil,
     probing = false,
   }
+end
+
+-- Call after each change of what `is_clear` tells. A site with a store never is: the store has to be asked.
+local function update(self)
+  self.is_clear = getmetatable(self) == Site and not (self.hold_until or self.interval or self.endpoints[1].ejected_until)
 end
 
 --- Makes a site.
@@ -120,9 +127,10 @@ function M.new(spec, origins)
   for i, url in ipairs(spec.urls) do
     endpoints[i] = new_endpoint(url, i, spec, origins)
   end
-  return setmetatable({
+  local self = setmetatable({
     name = spec.name,
     api_key = spec.api_key,
+    calls_back = spec.calls_back or false,
     endpoints = endpoints,
     secrets = spec.secrets or {},
     budget = retry.budget(),
@@ -130,6 +138,8 @@ function M.new(spec, origins)
     hold_until = false,
     returned = {},
   }, Site)
+  update(self)
+  return self
 end
 
 local function is_probed(endpoint, now)
@@ -155,10 +165,6 @@ end
 ---@return aitoearn.Endpoint
 ---@return boolean probe whether this caller is the one who probes it
 function Site:choose(now, avoid)
-  local preferred = self.endpoints[1]
-  if preferred ~= avoid and not preferred.ejected_until then -- the common case
-    return preferred, false
-  end
   for _, endpoint in ipairs(self.endpoints) do
     if endpoint ~= avoid and is_usable(endpoint, now) then
       return hand_out(endpoint, now)
@@ -193,13 +199,14 @@ end
 --- Records an attempt that its endpoint answered well.
 ---@param endpoint aitoearn.Endpoint
 ---@return "restore"|nil event
-function Site:succeed(endpoint) -- luacheck: ignore 212/self
+function Site:succeed(endpoint)
   if endpoint.failures == 0 then -- the common case
     return nil
   end
   local was_out = endpoint.ejected_until ~= nil
   endpoint.failures, endpoint.ejections = 0, 0
   endpoint.ejected_until, endpoint.probing = nil, false
+  update(self)
   return was_out and "restore" or nil
 end
 
@@ -223,6 +230,7 @@ function Site:fail(endpoint, now)
   local seconds = math.min(LONGEST_EJECTION, FIRST_EJECTION * 2 ^ endpoint.ejections)
   endpoint.ejections = endpoint.ejections + 1
   endpoint.ejected_until = now + seconds
+  update(self)
   return "eject", seconds
 end
 
@@ -242,11 +250,13 @@ function Site:hold(until_time, failure)
     return
   end
   self.hold_until, self.hold_failure = until_time, failure
+  update(self)
 end
 
 --- Ends the hold, whatever the site asked for.
 function Site:release_hold()
   self.hold_until, self.hold_failure = false, nil
+  update(self)
 end
 
 -- The earliest slot that was given back and has not passed; forgets those that have.
@@ -308,7 +318,7 @@ function Site:held(now)
   return self.hold_until - now, self.hold_failure
 end
 
---- Whether there is neither a hold nor an `interval` to ask about: the common case.
+--- Whether there is neither a hold nor an `interval` to ask about.
 ---@return boolean
 function Site:is_open()
   return not (self.hold_until or self.interval)

@@ -384,7 +384,7 @@
 ---One request, or a timer. From the C part.
 ---@class aitoearn.Transfer
 ---@field is_done fun(self: aitoearn.Transfer): boolean
----@field result fun(self: aitoearn.Transfer): aitoearn.Record?, aitoearn.Failure? reads the result, once
+---@field result fun(self: aitoearn.Transfer, kind: string?, metatable: table?): any, aitoearn.Failure? reads the result, once
 ---@field cancel fun(self: aitoearn.Transfer) ends it at once
 ---@field fire fun(self: aitoearn.Transfer) ends a timer
 ---@field ending fun(self: aitoearn.Transfer): string? why it ended early: "cancelled", "closed", "timeout"
@@ -403,6 +403,7 @@
 ---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done
+---@field await fun(self: aitoearn.Engine, transfer: aitoearn.Transfer): boolean waits for anything; whether it is done
 ---@field getfd fun(self: aitoearn.Engine): integer? readable whenever `poll` has work
 ---@field send_at_once fun(self: aitoearn.Engine) each get sends its request itself
 ---@field random fun(self: aitoearn.Engine): number

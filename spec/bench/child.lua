@@ -4,6 +4,8 @@
 
 local measures = {}
 
+local unpack = table.unpack or unpack -- luacheck: ignore 143
+
 -- Processor seconds of a function.
 local function processor_time(fn, ...)
   local before = os.clock()
@@ -67,11 +69,15 @@ local function batch_loop(client, ids, concurrency)
   assert(seen == #ids, seen .. " records")
 end
 
---- Processor seconds of a batch, the connections that it opened after the warm-up, and those of the warm-up.
-function measures.batch(server, key, ca_file, count, warm_up, concurrency, connections)
+--- Processor seconds of a batch, the connections that it opened after the warm-up, and those of the warm-up. `most`: how many
+--- ids to make, `count` or more, where two runs shall differ by nothing else.
+function measures.batch(server, key, ca_file, count, warm_up, concurrency, connections, most)
   local client = require "aitoearn".new { server = server, api_key = key, ca_file = ca_file,
     max_connections = tonumber(connections) }
-  local first, ids = ids_from(0, tonumber(warm_up)), ids_from(tonumber(warm_up), tonumber(count))
+  local first, ids = ids_from(0, tonumber(warm_up)), ids_from(tonumber(warm_up), tonumber(most or count))
+  if most then
+    ids = { unpack(ids, 1, tonumber(count)) }
+  end
   batch_loop(client, first, tonumber(concurrency))
   local opened = client:stats().connections
   local seconds = processor_time(batch_loop, client, ids, tonumber(concurrency))
@@ -176,4 +182,4 @@ function measures.frames(server, key, ca_file, in_flight, run)
   return worst_wall * 1e3, worst_cpu * 1e3, starting, records
 end
 
-print(measures[arg[1]]((table.unpack or unpack)(arg, 2))) -- luacheck: ignore 143
+print(measures[arg[1]](unpack(arg, 2)))

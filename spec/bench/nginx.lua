@@ -119,14 +119,16 @@ local WARM_UP = 3
 -- Requests of bare libcurl in a round.
 local BARE, BARE_WARM_UP = 20000, 1000
 
---- Ours, lua-resty-http and the least that libcurl allows in turns, so that what slows the machine down slows all.
-local function compare(n, p, baseline, scheme, location)
+--- Ours, lua-resty-http and the least that libcurl allows in turns, so that what slows the machine down slows all. Each has
+--- a worker to itself, as a program that uses one of them has.
+local function compare(start, p, baseline, scheme, location)
   local cpu, rate, least = {}, {}, {}
+  local our_worker, their_worker = start(), start()
   for round = 1 - WARM_UP, tonumber(os.getenv "ROUNDS") or 5 do
-    local theirs, ours = load(n, "/resty_" .. scheme .. "?id=ok"), load(n, "/" .. location .. "?id=ok")
+    local theirs, ours = load(their_worker, "/resty_" .. scheme .. "?id=ok"), load(our_worker, "/" .. location .. "?id=ok")
     if round > 0 then
-      local bare = location == scheme
-        and 1 / load(n, "/trivial").per_cpu + baseline("epoll", p.cn[scheme], p, BARE, BARE_WARM_UP, AT_ONCE) / BARE
+      local bare = location == scheme and 1 / load(their_worker, "/trivial").per_cpu
+        + baseline("epoll", p.cn[scheme], p, BARE, BARE_WARM_UP, AT_ONCE) / BARE
       cpu[round], rate[round] = theirs.per_cpu / ours.per_cpu, ours.rate / theirs.rate
       least[round] = bare and bare * theirs.per_cpu or nil
       print(("  %-11s ours %5.1f us a request, %6.0f/s; lua-resty-http %5.1f us, %6.0f/s%s"):format(location,
@@ -141,12 +143,18 @@ end
 local function main()
   local resty = os.getenv "RESTY_HTTP"
   local p = assert(platform.start { log = false })
-  local n = server.start(p, {
-    build = os.getenv "BUILD",
-    http = CONFIGURATION:format(p.cn.http:match "//(.*)", p.cn.https:match "//(.*)"),
-    server = LOCATIONS:format(p.cn.key, p.ca_file) .. (resty and RESTY_LOCATIONS:format(p.ca_file, resty) or ""),
-    threads = os.getenv "THREADS" ~= "0",
-  })
+  local started = {}
+  local function start()
+    local n = server.start(p, {
+      build = os.getenv "BUILD",
+      http = CONFIGURATION:format(p.cn.http:match "//(.*)", p.cn.https:match "//(.*)"),
+      server = LOCATIONS:format(p.cn.key, p.ca_file) .. (resty and RESTY_LOCATIONS:format(p.ca_file, resty) or ""),
+      threads = os.getenv "THREADS" ~= "0",
+    })
+    started[#started + 1] = n
+    return n
+  end
+  local n = start()
   local baseline, folder
   local ok, problem = pcall(function()
     print(("An upstream that answers after 50 ms, %d at once:"):format(AT_ONCE))
@@ -175,15 +183,17 @@ local function main()
     if resty then
       print "\nBeside lua-resty-http and lua-cjson (median, least and most of the rounds):"
       baseline, folder = measure.baseline()
-      compare(n, p, baseline, "http", "http")
-      compare(n, p, baseline, "https", "https")
-      compare(n, p, baseline, "https", "https_http1")
+      compare(start, p, baseline, "http", "http")
+      compare(start, p, baseline, "https", "https")
+      compare(start, p, baseline, "https", "https_http1")
     end
   end)
   if folder then
     shell.run("rm -rf " .. shell.quote(folder))
   end
-  n:stop()
+  for _, each in ipairs(started) do
+    each:stop()
+  end
   p:stop()
   if not ok then
     io.stderr:write(tostring(problem), "\n")

@@ -22,6 +22,17 @@ describe("a call", function()
     assert.same({ 1, 1 }, { list[1].status, list[2].status })
   end)
 
+  it("knows nothing of the one before it", function()
+    local response = {}
+    record(client:get_record(fresh "http:502;ok"))
+    failure("api", client:get_record(fresh "http:502;code:15000"))
+    local err = failure("argument", client:get_record("", { response = response }))
+    assert.same({ {}, 0 }, { err.attempts, response.attempts })
+    assert.same({}, { err.server, response.server, response.http_status, response.date, response.request_id })
+    record(client:get_record("ok", { response = response }))
+    assert.equal(1, response.attempts)
+  end)
+
   it("with a dot says so, at the line that made it", function()
     for _, method in ipairs { "get_record", "get_records", "each_record", "wait", "wait_all", "locate", "start" } do
       local message = helper.raised(function() client[method]("ok") end)

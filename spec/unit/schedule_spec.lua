@@ -282,10 +282,39 @@ describe("pacer, heap and turns together", function()
   end)
 end)
 
+local function new_engine()
+  return core.engine { origins = 1, max_connections = 1, max_response_bytes = 1000, connect_timeout = 5, user_agent = "x" }
+end
+
+describe("engine:await", function()
+  it("waits until something is done, forgets all that is, and says whether it is what was waited for", function()
+    local engine = new_engine()
+    local other, awaited = engine:timer(0.01), engine:timer(0.03)
+    assert.is_false(engine:await(awaited))
+    assert.is_true(other:is_done())
+    assert.is_true(engine:await(awaited))
+    assert.is_nil(engine:next())
+    assert.is_true(engine:await(awaited)) -- at once
+    engine:close()
+  end)
+
+  it("takes transfers of its own engine alone", function()
+    local engine, stranger = new_engine(), new_engine()
+    local ok, message = pcall(engine.await, engine, stranger:timer(1))
+    assert.is_false(ok)
+    assert.truthy(message:find("transfer of this engine expected", 1, true), message)
+    for _, wrong in ipairs { {}, "transfer", io.stdout, engine } do
+      assert.is_false((pcall(engine.await, engine, wrong)))
+    end
+    assert.is_false((pcall(engine.await, engine)))
+    engine:close()
+    stranger:close()
+  end)
+end)
+
 describe("an engine's descriptor", function()
   it("is readable while there is something to do, and not when a timer was dealt with", function()
-    local engine = core.engine { origins = 1, max_connections = 1, max_response_bytes = 1000, connect_timeout = 5,
-      user_agent = "x" }
+    local engine = new_engine()
     local fd = engine:getfd()
     local for_ever, soon = engine:timer(nil), engine:timer(0.01)
     assert.is_true(core.wait_fd(fd, 2000))

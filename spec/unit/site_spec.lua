@@ -38,7 +38,7 @@ describe("site.new", function()
     assert.same({
       url = "https://1.example", api = "https://1.example/api/v2/channels/publish", origin = 1,
       prefix = "https://1.example/api/v2/channels/publish/records/", index = 1, failures = 0, ejections = 0,
-      probing = false,
+      probing = false, problem = false,
     }, first)
     assert.equal("https://2.example", second.url)
     assert.equal(2, second.index)
@@ -76,7 +76,7 @@ describe("site.new", function()
     local urls = { "https://1.example", "http://127.0.0.1" }
     local made = site.new { name = "cn", urls = urls, api_key = KEY, https_problem = tls }
     assert.equal(tls, made.endpoints[1].problem)
-    assert.is_nil(made.endpoints[2].problem)
+    assert.is_false(made.endpoints[2].problem)
     made = site.new { name = "cn", urls = urls, api_key = KEY, problem = argument, https_problem = tls }
     assert.equal(argument, made.endpoints[1].problem)
     assert.equal(argument, made.endpoints[2].problem)
@@ -393,6 +393,23 @@ describe("site:hold", function()
     assert.is_true(made:is_open())
     made.interval = 1
     assert.is_false(made:is_open())
+  end)
+
+  it("is clear while it is open and its first endpoint in service", function()
+    local made, first = new(2)
+    assert.is_true(made.is_clear)
+    made:hold(10, failure)
+    assert.is_false(made.is_clear)
+    made:held(11)
+    assert.is_true(made.is_clear)
+    made:hold(20, failure)
+    made:release_hold()
+    assert.is_true(made.is_clear)
+    fail(made, first, 0, 3)
+    assert.is_false(made.is_clear)
+    made:succeed(first)
+    assert.is_true(made.is_clear)
+    assert.is_false(site.new({ name = "cn", urls = { "https://1.example" }, api_key = KEY, max_rate = 10 }).is_clear)
   end)
 
   it("holds until its time and hands out the failure that named it", function()

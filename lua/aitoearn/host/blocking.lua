@@ -10,19 +10,20 @@ local M = {}
 ---@return aitoearn.Host
 function M.new(engine)
   local scheduler = schedulers.new(engine, hooks.report)
-  local await, step = scheduler.await, scheduler.step
+  local step = scheduler.step
   return {
     name = "blocking",
     report = hooks.report,
     threads = scheduler.threads,
-    await = function(transfer)
-      return await(scheduler, transfer)
-    end,
+    await = scheduler:awaiter(),
     spawn = function(fn, ...)
       return scheduler:spawn(fn, ...)
     end,
     step = function(ms, seconds)
       return step(scheduler, ms, seconds)
+    end,
+    wait_any = function(seconds)
+      return scheduler:wait_any(seconds)
     end,
     close = function()
       engine:close()

@@ -13,6 +13,8 @@ local M = {}
 ---@field spawn fun(fn: function, ...: any) runs a function, up to its first `await` at least, in a new coroutine
 ---@field step? fun(ms: number, seconds: number?) lets everything advance: what `client:poll` does. `ms`: how long to wait for
 --- something to happen; `seconds`: for how long to hand out results
+---@field wait_any? fun(seconds: number?): boolean waits until anything is done, for so long at most; false where the caller is
+--- in one of the coroutines of `spawn`, and has to await
 ---@field close? fun() ends every wait and closes the engine; without it the client closes the engine
 ---@field sleep? fun(seconds: number) sleeps; without it a timer of the engine's is awaited
 ---@field now? fun(): number seconds on a clock that never goes back; default: the system's monotonic one

@@ -67,7 +67,7 @@ function M.share(site, link)
   end
   site.client, site.link, site.key = link.client, link, table.concat(urls, " ")
   site.learned_at, site.reported_at, site.unsettled = -math.huge, -math.huge, 0
-  site.refused, site.asking = 0, 0
+  site.refused, site.asking, site.is_clear = 0, 0, false
   return setmetatable(site, Shared)
 end
 

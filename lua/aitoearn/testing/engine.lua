@@ -87,7 +87,7 @@ local function fail_ended(ending)
   return { kind = ending, message = ENDINGS[ending], sent = true }
 end
 
-function Transfer:result(kind)
+function Transfer:result(kind, metatable)
   assert(self.finished and self.reply and not self.is_read, "a request's result is read once, when it is done")
   self.is_read = true
   local value, failure
@@ -99,6 +99,8 @@ function Transfer:result(kind)
   if failure then
     failure.date = self:date()
     failure.request_id = failure.request_id or self.id
+  elseif metatable then
+    setmetatable(value, metatable)
   end
   return value, failure
 end
@@ -209,6 +211,17 @@ function Engine:next()
   return transfer
 end
 
+--- Lets it work until something is done, and forgets all that is.
+---@param transfer aitoearn.testing.Transfer
+---@return boolean # whether this one is done
+function Engine:await(transfer)
+  if not transfer:is_done() then
+    self:poll(-1)
+  end
+  repeat until not self:next()
+  return transfer:is_done()
+end
+
 -- Nothing to watch: a host with an event loop polls now and then.
 function Engine.getfd()
   return nil
@@ -223,7 +236,7 @@ function Engine:random()
 end
 
 function Engine:stats()
-  return { in_flight = self.in_flight, connections_opened = 0, bytes_received = self.bytes }
+  return { in_flight = self.in_flight, requests = self.sent, connections_opened = 0, bytes_received = self.bytes }
 end
 
 function Engine:close()
