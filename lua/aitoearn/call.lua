@@ -115,8 +115,9 @@ function Call:cancel()
     self.batch:close()
   end
   fetch.cancel(self)
-  if self.waiting then
-    self.waiting:cancel()
+  local transfer = self.waiting or self.transfer -- one that was interrupted may not have got to its wait
+  if transfer then
+    transfer:cancel()
   end
 end
 

@@ -327,14 +327,13 @@ local function attempt(call, client, site, opts, request, now, avoid, fresh)
   if longest and not (timeout and timeout <= longest) then
     timeout = cut_short(call, opts, left)
   end
-  local transfer
   if request then
-    transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
+    call.transfer = send(client.engine, endpoint, request, key, opts.request_id, timeout, left)
   else
-    transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, fresh)
+    call.transfer = client.engine:get(endpoint.origin, endpoint.prefix, call.id, key, opts.request_id, timeout, left, fresh)
   end
+  local transfer = call.transfer
   call.made = call.made + 1
-  call.transfer = transfer
   call:await(transfer)
   local value, failure
   if request then

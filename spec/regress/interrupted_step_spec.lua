@@ -54,7 +54,11 @@ describe("a step that is interrupted", function()
         interrupted = interrupted + (message == "interrupted!" and 1 or 0)
         assert.truthy(message:find "^[^:]*interrupted!$" or message:find "^spec/[^:]*:%d+: interrupted!$", message)
       end
-      assert.equal(0, client:stats().in_flight)
+      local limit = core.monotonic() + 5 -- between the start of a request and its first note, it runs to its own end
+      while client:stats().in_flight > 0 do
+        client:poll(0)
+        assert(core.monotonic() < limit)
+      end
       assert.equal(1, client:get_record("ok").status)
     end
     assert.is_true(interrupted > 5, interrupted)
