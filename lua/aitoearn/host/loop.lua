@@ -83,7 +83,7 @@ function M.new(engine, driver)
   if driver.wake then
     function scheduler:wake(waiter, transfer)
       if self.threads[waiter] then
-        self:resume(waiter)
+        self:resume(waiter, transfer)
       else -- it runs later: the step that wakes the last one is to stop watching
         self:remove(transfer)
         driver.wake(waiter)
