@@ -44,27 +44,21 @@ function M.new(engine, report)
     has_spawned = false, on_idle = false, handing_out = false, resumed = false }, Scheduler)
 end
 
--- One that runs cannot be resumed, nor one that has ended, because it could not yield.
-local function after_failure(self, co, before, result)
-  if status(co) ~= "dead" or not self.threads[co] then
-    self.resumed = before
-    return
-  end
-  self.threads[co] = nil
-  self.report(debug.traceback(co, tostring(result)))
-end
-
 --- Runs a coroutine up to its next wait, or its end.
 ---@param co thread
 ---@param transfer? aitoearn.Transfer that it waits for, if that is done
 function Scheduler:resume(co, transfer)
-  local before = self.resumed
+  if status(co) ~= "suspended" then -- it could not yield, and has ended by that
+    return
+  end
   self.resumed = co
   local ok, result = resume(co, transfer)
-  if result == ENDED then
-    self.threads[co] = nil
-  elseif not ok then
-    after_failure(self, co, before, result)
+  if ok and result ~= ENDED then
+    return
+  end
+  self.threads[co] = nil
+  if not ok then
+    self.report(debug.traceback(co, tostring(result)))
   end
 end
 
