@@ -294,15 +294,18 @@ static void take_unknown(lua_State *L, int index) {
     integers_in_place(L, lua_gettop(L));
 }
 
-static bool fail_missing(lua_State *L, int index, const place *at, const object *o) {
-  const field *f = o->fields;
-  for (bool found = true; found; f++) {
+/* Of several fields that are wrong or missing a message names the first in their order, whatever order
+ * the table has. */
+static bool fail_object(lua_State *L, const name_table *tables, int index, const place *at,
+                        const object *o) {
+  lua_settop(L, index);
+  for (const field *f = o->fields; f->name != NULL; f++) {
     lua_getfield(L, index, f->name);
-    found = !f->required || !lua_isnil(L, -1);
-    if (found)
-      lua_pop(L, 1);
+    if (!check_value(L, tables, &(place){at, f->name, 0}, f))
+      return false;
+    lua_pop(L, 1);
   }
-  return fail_type(L, &(place){at, f[-1].name, 0}, f[-1].type);
+  return fail_type(L, at, OBJECT);
 }
 
 static bool check_object(lua_State *L, const name_table *tables, const place *at, const object *o) {
@@ -312,18 +315,18 @@ static bool check_object(lua_State *L, const name_table *tables, const place *at
   if (!lua_istable(L, index))
     return fail_type(L, at, OBJECT);
   if (lua_rawlen(L, index) > 0) /* an array: its keys are no names */
-    return fail_missing(L, index, at, o);
+    return fail_object(L, tables, index, at, o);
   luaL_checkstack(L, 16, "shape");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const field *f = table->fields[slot_of(table, lua_tostring(L, -2))];
     if (f == NULL)
       take_unknown(L, index);
     else if (!check_field(L, tables, index, at, f))
-      return false;
+      return fail_object(L, tables, index, at, o);
     else
       missing -= f->required;
   }
-  return missing == 0 || fail_missing(L, index, at, o);
+  return missing == 0 || fail_object(L, tables, index, at, o);
 }
 
 static bool check_list(lua_State *L, const name_table *tables, const place *at, const object *o) {

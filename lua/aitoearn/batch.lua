@@ -65,7 +65,7 @@ local function pop(q)
     local first, second, third = node[1], node[2] or nil, node[3] or nil
     q.first = node[NEXT]
     q.length = length - 1
-    node[2] = false
+    node[1], node[2], node[3] = false, false, false
     node[NEXT] = q.spare
     q.spare = node
     return first, second, third
@@ -149,7 +149,8 @@ end
 
 local function run_worker(self, child)
   local work, results, limit, ordered, next_item = self.work, self.results, self.limit, self.ordered, self.next_item
-  while not self.closed and (ordered and has_room(self) or not ordered and results.length < limit) do
+  while not (self.closed or next_item and self.exhausted)
+    and (ordered and has_room(self) or not ordered and results.length < limit) do
     local item, problem
     if next_item then
       item, problem = next_item()
@@ -207,6 +208,22 @@ local function step_host(client)
   end
 end
 
+-- Lets the engine work where filling has taken long.
+---@param began number when it was left to others last
+---@return number began
+---@return boolean has_result whether a result has come meanwhile
+---@return number now
+local function step_if_slow(self, began)
+  local client = self.client
+  local now = client.now()
+  if now - began <= LONGEST_FILL then
+    return began, false, now
+  end
+  step_host(client)
+  now = client.now()
+  return now, self.results.length > 0 or self.slots[self.given + 1] ~= nil, now
+end
+
 -- Whether a worker that is started now would find something to do.
 local function needs_worker(self)
   return self.active < self.concurrency and has_room(self) and not self.closed
@@ -236,18 +253,19 @@ local function fill(self)
     if self.active < self.concurrency then
       start_worker(self)
     end
-    now = client.now()
-    if now - began > LONGEST_FILL then
-      step_host(client)
-      if self.results.length > 0 or self.slots[self.given + 1] then
-        break
-      end
-      now = client.now()
-      began = now
+    local has_result
+    began, has_result, now = step_if_slow(self, began)
+    if has_result then
+      break
     end
   end
   while needs_worker(self) do
     start_worker(self)
+    local has_result
+    began, has_result = step_if_slow(self, began)
+    if has_result then
+      break
+    end
   end
   return seconds
 end

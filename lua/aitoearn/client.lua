@@ -167,7 +167,10 @@ function Client:get_record(id, opts)
   if not ok then
     call:fail(record)
   end
-  self.idle_call = call
+  call.opts = false -- the caller's table
+  if not call.cancelled then
+    self.idle_call = call
+  end
   if record then
     return record
   end

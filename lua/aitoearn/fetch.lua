@@ -275,13 +275,10 @@ local function give_methods(value, kind)
 end
 
 -- Why an attempt is not made, known before it is.
-local function problem_before(call, endpoint, problem)
+local function problem_before(call, problem)
   local ending = call:ended()
   release_probe(call)
-  if endpoint.problem then
-    return endpoint.problem
-  end
-  return { kind = ending or "argument", message = ending and ENDINGS[ending] or problem }
+  return ending and { kind = ending, message = ENDINGS[ending] } or problem
 end
 
 -- How long an attempt takes at most, in seconds, from when it has a connection, where there is less left than `timeout`.
@@ -306,18 +303,24 @@ end
 ---@return aitoearn.Failure? failure
 ---@return aitoearn.Transfer? transfer
 local function attempt(call, client, site, opts, request, now, avoid, fresh)
+  if client.closed or call.cancelled then
+    return nil, problem_before(call)
+  end
   local endpoint, probing = site.endpoints[1], false
   if avoid or not site.is_clear then
     endpoint, probing = site:choose(now, avoid)
-    call.probing = probing or nil
+    call.probing, call.endpoint = probing or nil, endpoint
+    if call:ended() then -- a store was asked meanwhile
+      return nil, problem_before(call)
+    end
   end
   call.endpoint = endpoint
-  if client.closed or call.cancelled or endpoint.problem then
-    return nil, problem_before(call, endpoint)
+  if endpoint.problem then
+    return nil, problem_before(call, endpoint.problem)
   end
   local key, problem = site.api_key()
   if not key or site.calls_back and call:ended() then -- the caller's function may have done anything
-    return nil, problem_before(call, endpoint, problem)
+    return nil, problem_before(call, { kind = "argument", message = problem })
   end
   local timeout, give_up_at, left = opts.timeout, call.give_up_at, nil
   if give_up_at then

@@ -211,7 +211,7 @@ end
 
 local fetch_in = batches.fetch
 
-local function record_batch(call, method, ids, next_id, given, site)
+local function record_batch(call, method, next_id, given, site, is_direct)
   local client, batch = call.client, nil
   local counts, count = client.counts, client.counts.add
   local function source()
@@ -230,7 +230,7 @@ local function record_batch(call, method, ids, next_id, given, site)
       end
     end
     return id, record, err
-  end, is_array(ids) and next_id)
+  end, is_direct and next_id)
   return batch
 end
 
@@ -282,7 +282,7 @@ function prepare.get_records(client, ids, opts)
   local given, site = M.read(client, opts, M.RULES.get_records)
   local next_id = unique(each(client, ids))
   return collect(client, ids, given, function(call)
-    return record_batch(call, "get_records", ids, next_id, given, site)
+    return record_batch(call, "get_records", next_id, given, site)
   end)
 end
 
@@ -378,7 +378,8 @@ end
 ---@return aitoearn.Batch
 function M.each_record(client, call, ids, opts)
   local given, site = M.read(client, opts, M.RULES.each_record)
-  return record_batch(call, "each_record", ids, each(client, ids), given, site)
+  local is_plain = type(ids) == "table" and not getmetatable(ids) -- reading it calls no function of the caller's
+  return record_batch(call, "each_record", each(client, ids), given, site, is_plain)
 end
 
 --- The batch behind `client:wait_all`.

@@ -91,7 +91,7 @@ end
 --- Whether what runs now was called by a coroutine that a step resumed.
 ---@return boolean
 function Scheduler:is_resuming()
-  local resumed = self.handing_out and self.resumed
+  local resumed = self.resumed
   return resumed and status(resumed) == "normal"
 end
 
@@ -151,7 +151,7 @@ function Scheduler:awaiter()
     local co = running()
     if co and threads[co] then
       return yield_for(self, transfer, co)
-    elseif self.handing_out and self:is_resuming() then -- each would poll inside of another's poll
+    elseif self.resumed and self:is_resuming() then -- each would poll inside of another's poll
       error("a call cannot wait inside of a function that a task calls: use client:start", 0)
     end
     repeat -- what is done already makes no poll wait
@@ -164,7 +164,7 @@ end
 ---@param seconds? number how long to wait for something; nil: no limit
 ---@return boolean stepped
 function Scheduler:wait_any(seconds)
-  if self:current() or self.handing_out and self:is_resuming() then
+  if self:current() or self:is_resuming() then
     return false
   end
   self:step(seconds and seconds * 1000 or -1)

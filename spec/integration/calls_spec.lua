@@ -33,6 +33,39 @@ describe("a call", function()
     assert.equal(1, response.attempts)
   end)
 
+  it("that its host cancelled leaves the next one alone", function()
+    local calls = {}
+    local engine_host = helper.client({ host = function(engine)
+      return {
+        await = function(transfer, _, call)
+          calls[#calls + 1] = call
+          if #calls == 1 then call:abandon() end
+          while not transfer:is_done() do engine:poll(-1) end
+          while engine:next() do end -- luacheck: ignore 542
+        end,
+        spawn = function(fn, ...) fn(...) end,
+      }
+    end })
+    failure("cancelled", engine_host:get_record "ok")
+    record(engine_host:get_record "ok")
+  end)
+
+  it("keeps nothing of the caller's alive when it is over", function()
+    local kept = setmetatable({ {} }, { __mode = "v" })
+    record(client:get_record("ok", { response = kept[1] }))
+    collectgarbage()
+    collectgarbage()
+    assert.is_nil(kept[1])
+  end)
+
+  it("on a closed client is closed, whatever else is wrong, and names no server", function()
+    local wrong = helper.client { server = p.cn.https, api_key = p.cn.key }
+    wrong.sites.default.endpoints[1].problem = { kind = "tls", message = "m" }
+    failure("tls", wrong:get_record "ok")
+    wrong:close()
+    assert.is_nil(failure("closed", wrong:get_record "ok").server)
+  end)
+
   it("with a dot says so, at the line that made it", function()
     for _, method in ipairs { "get_record", "get_records", "each_record", "wait", "wait_all", "locate", "start" } do
       local message = helper.raised(function() client[method]("ok") end)
@@ -136,6 +169,38 @@ describe("a call", function()
       end
       assert.equal(200, given)
       assert.is_true(ahead <= 4 * 8 + 1, ahead .. " ahead")
+    end)
+
+    it("ends at the first nil of an array, whoever has met it, and reads no further", function()
+      local ids, seen = { fresh "ok", fresh "slow:30", nil, fresh "ok", 0 / 0 }, {}
+      for id in client:each_record(ids, { concurrency = 4 }) do seen[#seen + 1] = id end
+      table.sort(seen)
+      local wanted = { ids[1], ids[2] }
+      table.sort(wanted)
+      assert.same(wanted, seen)
+      local records, errs = client:get_records(ids)
+      assert.same({ 1, 1, nil }, { records[ids[1]].status, records[ids[2]].status, next(errs) })
+      assert.is_nil(records[ids[4]])
+    end)
+
+    -- PUC Lua 5.1 cannot yield across a metamethod.
+    local yields_anywhere = rawget(_G, "jit") or _VERSION ~= "Lua 5.1"
+    local it_where_it_can = yields_anywhere and it or function() end
+    it_where_it_can("reads an array with a metatable where its consumer runs, which may yield", function()
+      local ids, asked = { fresh "ok", fresh "ok" }, {}
+      local lazy = setmetatable({}, { __index = function(_, i)
+        return coroutine.yield(i)
+      end })
+      local seen = {}
+      local co = coroutine.create(function()
+        for id in client:each_record(lazy) do seen[#seen + 1] = id end
+      end)
+      local ok, wanted = coroutine.resume(co)
+      while ok and wanted do
+        asked[#asked + 1] = wanted
+        ok, wanted = coroutine.resume(co, ids[wanted])
+      end
+      assert.same({ true, { 1, 2, 3 }, 2 }, { ok, asked, #seen })
     end)
 
     it("takes what can be called for an iterator", function()

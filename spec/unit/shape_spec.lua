@@ -36,6 +36,18 @@ end
 local function message_for(name, text) return refused_body(body { [name] = text }) end
 
 describe("a record", function()
+  it("is refused for the first in the API's order of several fields that are wrong", function()
+    for _, wrong in ipairs {
+      { { linkMeta = "1", status = '"x"', errorMsg = "7" }, "data.status: integer expected, got string" },
+      { { updatedAt = "{}", publishTime = false, imgUrlList = "true" }, "data.publishTime: string expected, got nothing" },
+      { { errorData = '{"type":1,"code":2}', coverUrl = "[]" }, "data.coverUrl: string expected, got object" },
+      { { errorData = '{"message":1,"code":2}' }, "data.errorData.type: string expected, got nothing" },
+    } do
+      assert.equal(wrong[2], refused_body(body(wrong[1])))
+    end
+    assert.equal("data.id: string expected, got nothing", refused_body '{"code":0,"data":[{"id":"r1"}]}')
+  end)
+
   it("needs its five required fields and no more", function()
     local r = record()
     assert.same({
