@@ -2,7 +2,7 @@
  * fill it, and the answer's body.
  *
  * Each transfer has one handle, from its start until its result is read. A pool of easy
- * handles would save a tenth of a call's instructions, but libcurl 7.83 to 8.1 corrupts the heap
+ * handles would save a twentieth of a call's time, but libcurl 7.83 to 8.1 corrupts the heap
  * when one is used again after an answer whose first header line begins with a blank. */
 #ifndef AITOEARN_HANDLE_H
 #define AITOEARN_HANDLE_H
