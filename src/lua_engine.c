@@ -185,7 +185,7 @@ static int l_poll(lua_State *L) {
   return 1;
 }
 
-/* Takes the first done transfer out of the engine. Its user value is at `uservalue`. */
+/* Takes the first done transfer out of the engine, whose user value is at `uservalue`. */
 static transfer *take_done(lua_State *L, engine *e, int uservalue) {
   transfer *t = engine_next(e);
   if (t != NULL) {

@@ -105,7 +105,7 @@ static const object *const objects[OBJECTS] = {&error_data, &record, &task,
                                                &flow,       &action, &task_id};
 
 /* An object's fields by the addresses of their names: a Lua state has each short string once, so that
- * equal names have the same. A hash table with room for half as many again. */
+ * equal names have the same. A hash table that stays half empty. */
 #define NAME_SLOTS 64
 
 typedef struct {
@@ -163,25 +163,22 @@ static void integer_in_place(lua_State *L, int index) {
   lua_rawset(L, index);
 }
 
-/* At any depth below the table at `index`; the decoder has bounded it. */
-static void integers_in_place(lua_State *L, int index) {
-  luaL_checkstack(L, 6, "too many nested tables");
-  for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-    if (lua_type(L, -1) == LUA_TTABLE)
-      integers_in_place(L, lua_gettop(L));
-    else if (lua_type(L, -1) == LUA_TNUMBER)
-      integer_in_place(L, index);
+/* The same of all numbers at any depth, which the decoder has bounded, where the value is a table. */
+static void make_integers(lua_State *L, int index) {
+  int type = lua_type(L, -1);
+  if (type == LUA_TNUMBER) {
+    integer_in_place(L, index);
+  } else if (type == LUA_TTABLE) {
+    int table = lua_gettop(L);
+    luaL_checkstack(L, 6, "too many nested tables");
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1))
+      make_integers(L, table);
   }
 }
 
 #else /* one kind of number: nothing to do */
 
-static void integer_in_place(lua_State *L, int index) {
-  (void)L;
-  (void)index;
-}
-
-static void integers_in_place(lua_State *L, int index) {
+static void make_integers(lua_State *L, int index) {
   (void)L;
   (void)index;
 }
@@ -277,21 +274,10 @@ static bool check_field(lua_State *L, const name_table *tables, int index, const
     lua_pushvalue(L, -2);
     lua_pushnil(L);
     lua_rawset(L, index);
-  } else if (type == LUA_TNUMBER) {
-    integer_in_place(L, index);
-  } else if (type == LUA_TTABLE && f->members == NULL) {
-    integers_in_place(L, lua_gettop(L));
+  } else if (f->members == NULL) { /* else its objects have been seen to */
+    make_integers(L, index);
   }
   return true;
-}
-
-/* What this version does not know is kept as it is. */
-static void take_unknown(lua_State *L, int index) {
-  int type = lua_type(L, -1);
-  if (type == LUA_TNUMBER)
-    integer_in_place(L, index);
-  else if (type == LUA_TTABLE)
-    integers_in_place(L, lua_gettop(L));
 }
 
 /* Of several fields that are wrong or missing a message names the first in their order, whatever order
@@ -319,8 +305,8 @@ static bool check_object(lua_State *L, const name_table *tables, const place *at
   luaL_checkstack(L, 16, "shape");
   for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
     const field *f = table->fields[slot_of(table, lua_tostring(L, -2))];
-    if (f == NULL)
-      take_unknown(L, index);
+    if (f == NULL) /* this version does not know it */
+      make_integers(L, index);
     else if (!check_field(L, tables, index, at, f))
       return fail_object(L, tables, index, at, o);
     else

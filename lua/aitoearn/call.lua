@@ -71,13 +71,13 @@ end
 
 local pcall_here = pcall_yields and pcall or pcall_51
 
---- What runs a call in the caller's own coroutine. Where it returns false, raise by `Call:fail`.
+--- What runs a call in the caller's own coroutine. Where it returns false, raise by `Call:raise`.
 M.pcall = pcall_here
 
 --- Raises what was raised in a call, by a Ctrl-C for one, which ends the call. Without this library's frames in the way:
 --- lua's own "interrupted!" names a line of ours.
 ---@param message any
-function Call:fail(message)
+function Call:raise(message)
   if not self.batch then
     self:abandon()
   end
@@ -94,7 +94,7 @@ end
 function Call:run(fn, a, b, c, d)
   local ok, first, second, third = pcall_here(fn, a, b, c, d)
   if not ok then
-    self:fail(first)
+    self:raise(first)
   elseif third ~= nil then
     return first, second, third
   elseif second ~= nil then

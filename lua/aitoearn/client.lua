@@ -109,7 +109,7 @@ function M.new(config, version, system)
     calls = 0,
     retries = 0,
     tasks_running = 0,
-    idle_call = false, -- one that has ended, for the next get_record: making one costs as much as its fetch
+    idle_call = false, -- one that has ended, to be used again by the next get_record
     hook = false,
     closed = false,
   }, Client)
@@ -154,7 +154,7 @@ end
 ---@return aitoearn.Record? record
 ---@return aitoearn.Error? err
 function Client:get_record(id, opts)
-  if getmetatable(self) ~= Client or self.hook then
+  if getmetatable(self) ~= Client or self.hook then -- elsewhere there is nothing to check
     check_place(self, "get_record")
   end
   local given, site = self.defaults, self.default_site
@@ -165,7 +165,7 @@ function Client:get_record(id, opts)
   self.idle_call = false
   local ok, record, err = pcall_here(get_record, call, site, id, given)
   if not ok then
-    call:fail(record)
+    call:raise(record)
   end
   call.opts = false -- the caller's table
   if not call.cancelled then

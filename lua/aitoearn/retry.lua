@@ -253,6 +253,7 @@ local BUDGET_FLOOR = BUDGET_CAP / 2
 --- A token bucket.
 ---@class aitoearn.RetryBudget
 ---@field tokens number retries are allowed above half of 100
+---@field is_full boolean whether a success has nothing to put back
 local Budget = {}
 Budget.__index = Budget
 

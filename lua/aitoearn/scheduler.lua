@@ -126,7 +126,7 @@ Scheduler.remove = remove
 ---@param transfer aitoearn.Transfer
 ---@param co thread
 function Scheduler:yield_for(transfer, co)
-  self.waiting[transfer] = co
+  self.waiting[transfer] = co -- as `add` does
   self.count = self.count + 1
   if not transfer:is_done() then
     repeat until yield() == transfer or transfer:is_done()
@@ -160,7 +160,7 @@ function Scheduler:awaiter()
   end
 end
 
---- Steps, where the caller is not in one of the coroutines.
+--- Steps, where the caller is not in one of the coroutines, nor called by one.
 ---@param seconds? number how long to wait for something; nil: no limit
 ---@return boolean stepped
 function Scheduler:wait_any(seconds)

@@ -113,7 +113,7 @@ local function new_endpoint(url, index, spec, origins)
 end
 
 -- Call after each change of what `is_clear` tells. A site with a store never is: the store has to be asked.
-local function update(self)
+local function update_is_clear(self)
   self.is_clear = getmetatable(self) == Site and not (self.hold_until or self.interval or self.endpoints[1].ejected_until)
 end
 
@@ -138,7 +138,7 @@ function M.new(spec, origins)
     hold_until = false,
     returned = {},
   }, Site)
-  update(self)
+  update_is_clear(self)
   return self
 end
 
@@ -206,7 +206,7 @@ function Site:succeed(endpoint)
   local was_out = endpoint.ejected_until ~= nil
   endpoint.failures, endpoint.ejections = 0, 0
   endpoint.ejected_until, endpoint.probing = nil, false
-  update(self)
+  update_is_clear(self)
   return was_out and "restore" or nil
 end
 
@@ -230,7 +230,7 @@ function Site:fail(endpoint, now)
   local seconds = math.min(LONGEST_EJECTION, FIRST_EJECTION * 2 ^ endpoint.ejections)
   endpoint.ejections = endpoint.ejections + 1
   endpoint.ejected_until = now + seconds
-  update(self)
+  update_is_clear(self)
   return "eject", seconds
 end
 
@@ -250,13 +250,13 @@ function Site:hold(until_time, failure)
     return
   end
   self.hold_until, self.hold_failure = until_time, failure
-  update(self)
+  update_is_clear(self)
 end
 
 --- Ends the hold, whatever the site asked for.
 function Site:release_hold()
   self.hold_until, self.hold_failure = false, nil
-  update(self)
+  update_is_clear(self)
 end
 
 -- The earliest slot that was given back and has not passed; forgets those that have.

@@ -403,7 +403,7 @@
 ---@field timer fun(self: aitoearn.Engine, seconds: number?): aitoearn.Transfer
 ---@field poll fun(self: aitoearn.Engine, ms: number): integer moves everything on; how many are done
 ---@field next fun(self: aitoearn.Engine): aitoearn.Transfer? one that is done
----@field await fun(self: aitoearn.Engine, transfer: aitoearn.Transfer): boolean waits for anything; whether it is done
+---@field await fun(self: aitoearn.Engine, transfer: aitoearn.Transfer): boolean polls once; whether the transfer is done
 ---@field getfd fun(self: aitoearn.Engine): integer? readable whenever `poll` has work
 ---@field send_at_once fun(self: aitoearn.Engine) each get sends its request itself
 ---@field random fun(self: aitoearn.Engine): number
